@@ -1,0 +1,69 @@
+"""AdamW with the right parameter groups, and the linear schedule with warm-up (chapter 10)."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:
+    """Two groups: matrices, which decay, and biases and norms, which do not.
+
+    Decay pulls a weight towards zero. For a matrix that is a preference for simple
+    functions; for a norm's gain (which starts at one) or a bias it only works against the
+    layer. Every parameter of one dimension belongs to the second kind.
+
+    Source: Devlin et al. 2019, appendix A.2, and the exclusion list of its published code.
+    """
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in trainable if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in trainable if p.ndim < 2], "weight_decay": 0.0},
+    ]
+
+
+def make_optimizer(
+    model: nn.Module, learning_rate: float, weight_decay: float
+) -> torch.optim.AdamW:
+    """AdamW (Loshchilov & Hutter 2019, algorithm 2) in one fused kernel per device."""
+    groups = [g for g in parameter_groups(model, weight_decay) if g["params"]]
+    return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.999), eps=1e-8, fused=True)
+
+
+def linear_warmup_decay(step: int, total_steps: int, warmup_steps: int) -> float:
+    """The factor on the peak learning rate at update number `step` (the first is 0).
+
+    Rises from 1/warmup_steps to 1 over the warm-up, then falls in a straight line and would
+    reach 0 one update after the last, so that no update is wasted on a rate of zero.
+    """
+    if step < warmup_steps:
+        return (step + 1) / warmup_steps
+    return max(0.0, (total_steps - step) / max(1, total_steps - warmup_steps))
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
+    """Give every group the same rate, for the next update."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
+
+
+def optimizer_tensors(
+    model: nn.Module, optimizer: torch.optim.Optimizer
+) -> dict[str, torch.Tensor]:
+    """The optimiser's state as "parameter/moment": tensor, for a checkpoint."""
+    return {
+        f"{name}/{moment}": value
+        for name, parameter in model.named_parameters()
+        for moment, value in optimizer.state.get(parameter, {}).items()
+    }
+
+
+def load_optimizer_tensors(
+    model: nn.Module, optimizer: torch.optim.Optimizer, tensors: Mapping[str, torch.Tensor]
+) -> None:
+    """Put back what `optimizer_tensors` returned."""
+    parameters = dict(model.named_parameters())
+    for key, value in tensors.items():
+        name, _, moment = key.rpartition("/")
+        parameter = parameters[name]
+        optimizer.state[parameter][moment] = value.to(parameter.device)
