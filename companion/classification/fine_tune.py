@@ -1,0 +1,243 @@
+"""From a model and a table to a classifier, in one call (chapters 10 and 11)."""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import ClassLabel, Dataset, DatasetDict
+from transformers import PretrainedConfig
+
+from companion.classification.classifier import Classifier, EncodedTexts, score_logits
+from companion.classification.encoders import load_encoder
+from companion.classification.result import Result, finished_run, save_run
+from companion.data import load_dataset
+from companion.errors import DataError, SettingsError
+from companion.training import TrainSettings, train
+
+LEAST_UPDATES = 300  # a small table is read more often, so that training gets somewhere
+MOST_EPOCHS = 20
+DEV_SHARE = 0.1
+
+
+def fine_tune(
+    model: str | Path,
+    data: DatasetDict | Dataset | str | Path,
+    *,
+    out: str | Path | None = None,
+    resume: bool = False,
+    max_length: int = 256,
+    epochs: int | None = None,
+    learning_rate: float | None = None,
+    progress: bool = True,
+    **settings: Any,
+) -> Classifier:
+    """Train a classifier on the "train" split, keep the weights that are best on "dev".
+
+    Args:
+        model: "mini", a folder, a registry name or a hub id; see `encoders`.
+        data: what `load_dataset` returns or takes. Without a "dev" split a tenth of "train" is
+            held out. "test" is scored once, at the end, and decides nothing.
+        out: folder for the classifier, history.csv, training_curves.png and metrics.json;
+            while training, checkpoints too.
+        resume: go on where a killed run in `out` stopped; the result is the same as of a run
+            that was not killed.
+        max_length: tokens per text, special ones included.
+        epochs: by default 3, and more for a small table.
+        learning_rate: peak; by default chosen for the model (see `default_learning_rate`).
+        settings: any other field of `TrainSettings`.
+
+    Returns:
+        A `Classifier`; its `.history` holds the losses, its `.result` the scores.
+
+    Raises:
+        SettingsError: an unknown or impossible setting.
+        DataError: the table cannot be trained on.
+        NotFoundError, CheckpointError: the model cannot be found or read.
+    """
+    if out is not None and (finished := finished_run(Path(out), resume=resume)):
+        return finished
+    unknown = set(settings) - TrainSettings.names()
+    if unknown:
+        raise SettingsError(
+            f"There is no setting {', '.join(sorted(unknown))}. There are: "
+            f"{', '.join(sorted(TrainSettings.names() | {'max_length'}))}."
+        )
+    # Settings are checked before anything is read: a typing error should not cost a minute.
+    TrainSettings(epochs=1 if epochs is None else epochs, **settings)
+    if learning_rate is not None:
+        TrainSettings(learning_rate=learning_rate)
+    data, notes = with_dev_split(as_splits(data), seed=settings.get("seed", 42))
+    labels = class_names(data)
+    batch_size = settings.get("batch_size", TrainSettings.batch_size)
+    if epochs is None:
+        epochs = default_epochs(len(data["train"]), batch_size)
+        notes.append(f"{epochs} epochs, as suits {len(data['train']):,} training texts.")
+    encoder, tokenizer = load_encoder(model, labels, seed=settings.get("seed", 42))
+    refuse_too_long(max_length, encoder.config)
+    if learning_rate is None:
+        learning_rate = default_learning_rate(str(model), encoder.config)
+        notes.append(f"learning_rate {learning_rate:g}, as suits this model.")
+    run = TrainSettings(epochs=epochs, learning_rate=learning_rate, **settings)
+
+    classifier = Classifier(encoder, tokenizer, max_length=max_length)
+    encoded = {name: classifier.encode(split["text"][:]) for name, split in data.items()}
+    targets = {name: classifier.label_indices(split) for name, split in data.items()}
+    batches = classifier.batches(
+        encoded["train"], targets["train"], batch_size=run.batch_size, shuffle=True, seed=run.seed
+    )
+
+    def on_dev(_: torch.nn.Module) -> dict[str, float]:
+        score = score_logits(classifier.logits_of(encoded["dev"]), targets["dev"], labels)
+        return {
+            "dev_loss": float(score.loss or 0.0),
+            "dev_accuracy": score.accuracy,
+            "dev_macro_f1": score.macro_f1,
+        }
+
+    classifier.history = train(
+        encoder,
+        batches,
+        run,
+        evaluate=on_dev if "dev" in data else None,
+        out=out,
+        resume=resume,
+        identity={
+            "model": str(model),
+            "max_length": max_length,
+            "training data": fingerprint(encoded["train"], targets["train"]),
+        },
+        progress=progress,
+    )
+    scores = {
+        name: score_logits(classifier.logits_of(encoded[name]), targets[name], labels)
+        for name in ("dev", "test")
+        if name in data
+    }
+    if encoded["train"].truncated:
+        notes.append(
+            f"{encoded['train'].truncated:,} training texts are longer than {max_length} tokens "
+            "and lost their end."
+        )
+    seconds = [record["seconds"] for record in classifier.history.records]
+    classifier.result = Result(
+        model=str(model),
+        settings={**asdict(run), "max_length": max_length},
+        rows={name: len(split) for name, split in data.items()},
+        truncated=encoded["train"].truncated,
+        dev=scores.get("dev"),
+        test=scores.get("test"),
+        seconds=seconds[-1] if seconds else 0.0,
+        device=device_name(classifier.device),
+        notes=tuple(notes),
+    )
+    if out is not None:
+        save_run(classifier, Path(out))
+    return classifier
+
+
+def as_splits(data: DatasetDict | Dataset | str | Path) -> DatasetDict:
+    """Whatever the user has, as splits; `load_dataset` reads names and files."""
+    if isinstance(data, str | Path):
+        data = load_dataset(data)
+    if isinstance(data, Dataset):
+        data = DatasetDict({"train": data})
+    if "train" not in data:
+        raise DataError(f'There is no split "train" to learn from, only {", ".join(data)}.')
+    missing = {"text", "label"} - set(data["train"].column_names)
+    if missing:
+        raise DataError(
+            f"The training data has no column {' and '.join(sorted(missing))}, only "
+            f"{', '.join(data['train'].column_names)}. Read it with companion.load_dataset."
+        )
+    return data
+
+
+def class_names(data: DatasetDict) -> list[str]:
+    """The names of the classes, in the order of the ClassLabel (or sorted, without one)."""
+    feature = data["train"].features["label"]
+    if isinstance(feature, ClassLabel):
+        names = list(feature.names)
+    else:
+        names = sorted({str(label) for label in data["train"]["label"]})
+    if len(names) < 2:
+        raise DataError(
+            f"There is only one class, {names[0] if names else 'none'!r}; "
+            "a classifier needs texts of two or more."
+        )
+    return names
+
+
+def with_dev_split(data: DatasetDict, seed: int) -> tuple[DatasetDict, list[str]]:
+    """The data with a "dev" split: its own, or a tenth of "train", class by class.
+
+    Copies of a text stay on one side, or dev would test memory. Where a tenth of the training
+    texts is not even one, training goes without.
+    """
+    if "dev" in data:
+        return data, []
+    texts = data["train"]["text"][:]
+    first_rows: dict[str, int] = {}
+    for row, text in enumerate(texts):
+        first_rows.setdefault(" ".join(text.split()), row)
+    labels = np.asarray([str(label) for label in data["train"]["label"]])
+    rows = np.fromiter(first_rows.values(), dtype=np.int64)
+    rng = np.random.default_rng(seed)
+    chosen: set[int] = set()
+    for label in np.unique(labels):
+        members = rng.permutation(rows[labels[rows] == label])
+        chosen.update(members[: round(DEV_SHARE * len(members))].tolist())
+    if not chosen:
+        return data, ["There are too few texts to hold some out, so the last weights are kept."]
+    held_out = [first_rows[" ".join(text.split())] in chosen for text in texts]
+    dev = data["train"].select([i for i, held in enumerate(held_out) if held])
+    train_split = data["train"].select([i for i, held in enumerate(held_out) if not held])
+    note = f"No dev split: {len(dev):,} of the {len(texts):,} training texts were held out as dev."
+    return DatasetDict({**data, "train": train_split, "dev": dev}), [note]
+
+
+def default_epochs(rows: int, batch_size: int) -> int:
+    """Three passes, and more where three would be less than `LEAST_UPDATES` updates."""
+    updates_per_epoch = math.ceil(rows / batch_size)
+    return min(MOST_EPOCHS, max(3, math.ceil(LEAST_UPDATES / updates_per_epoch)))
+
+
+def default_learning_rate(model: str, config: PretrainedConfig) -> float:
+    """The usual peak: the smaller the model, the higher; highest from random weights.
+
+    Devlin et al. 2019 fine-tune BERT-base at 2e-5 to 5e-5, Turc et al. 2019 their miniatures
+    at up to 3e-4.
+    """
+    if model == "mini":
+        return 5e-4
+    return 2e-4 if getattr(config, "hidden_size", 768) <= 512 else 3e-5
+
+
+def refuse_too_long(max_length: int, config: PretrainedConfig) -> None:
+    """A model reads no more positions than it has embeddings for."""
+    limit = getattr(config, "max_position_embeddings", 512)
+    if not 3 <= max_length <= limit:
+        raise SettingsError(
+            f"max_length is {max_length}; this model reads from 3 to {limit} tokens, the two "
+            "special ones included."
+        )
+
+
+def fingerprint(encoded: EncodedTexts, targets: Sequence[int]) -> str:
+    """A digest of the token ids and labels, in order."""
+    digest = hashlib.sha256(np.asarray(targets, dtype=np.int64).tobytes())
+    for ids in encoded.input_ids:
+        digest.update(ids.tobytes())
+        digest.update(b"|")
+    return digest.hexdigest()[:16]
+
+
+def device_name(device: torch.device) -> str:
+    """What the run ran on, for the record."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type} ({torch.get_num_threads()} threads)"

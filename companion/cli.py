@@ -1,0 +1,303 @@
+"""The command `companion`: parsing and printing only (chapter 20)."""
+
+import json
+import os
+import sys
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from companion.errors import CompanionError
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict
+
+app = typer.Typer(
+    help="Chinese and English text classification with BERT, from a table to a classifier.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+console = Console()
+errors = Console(stderr=True)
+
+DataArgument = Annotated[
+    str,
+    typer.Argument(
+        help="A CSV, TSV, JSONL or Parquet file with the columns text and label (and split), a "
+        "folder with train, dev and test files, or a registry name such as sample-en.",
+        show_default=False,
+    ),
+]
+TextColumn = Annotated[str, typer.Option(help="The column that holds the texts.")]
+LabelColumn = Annotated[str, typer.Option(help="The column that holds the labels.")]
+SplitColumn = Annotated[str, typer.Option(help="The column that says train, dev or test.")]
+Encoding = Annotated[str, typer.Option(help="How the file is encoded, such as utf-8 or gb18030.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for another program.")]
+
+
+def read_data(
+    source: str, text: str, label: str, split: str, encoding: str, **more: Any
+) -> "DatasetDict":
+    """The data of DATA and its column options."""
+    from companion.data import load_dataset
+
+    return load_dataset(
+        source, text_column=text, label_column=label, split_column=split, encoding=encoding, **more
+    )
+
+
+@app.command(epilog="Example:  companion check reviews.csv --text-column review")
+def check(
+    data: DataArgument,
+    model: Annotated[str, typer.Option(help="Whose tokens are counted.")] = "mini",
+    max_length: Annotated[int, typer.Option(help="Tokens per text that it will read.")] = 256,
+    text_column: TextColumn = "text",
+    label_column: LabelColumn = "label",
+    split_column: SplitColumn = "split",
+    encoding: Encoding = "utf-8",
+    as_json: AsJson = False,
+) -> None:
+    """Say what is wrong with a table, before any training."""
+    from companion.classification.encoders import tokenizer_of
+    from companion.data import check_dataset
+
+    splits = read_data(data, text_column, label_column, split_column, encoding, keep_empty=True)
+    tokenizer = tokenizer_of(model)
+    report = check_dataset(
+        splits,
+        count_tokens=lambda texts: [len(ids) for ids in tokenizer(texts)["input_ids"]],
+        max_length=max_length,
+        name=data,
+    )
+    if as_json:
+        print(json.dumps(report.to_dict(), ensure_ascii=False, indent=2))
+    else:
+        console.print(report)
+
+
+@app.command(
+    epilog="Examples:  companion train reviews.csv --out runs/reviews      "
+    "companion train sst2 --model google-bert/bert-base-uncased --out runs/sst2      "
+    "companion train reviews.csv --out runs/reviews --resume"
+)
+def train(
+    data: DataArgument,
+    out: Annotated[Path, typer.Option(help="Folder for the classifier.", show_default=False)],
+    model: Annotated[
+        str,
+        typer.Option(
+            help="Where to start: mini (a small BERT of random weights), a model folder, a "
+            "registry name, or a hub id."
+        ),
+    ] = "mini",
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the data.", show_default="by size of the data")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="Texts per update.")] = 32,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Peak learning rate.", show_default="by model")
+    ] = None,
+    max_length: Annotated[int, typer.Option(help="Tokens per text; the rest is cut off.")] = 256,
+    warmup_ratio: Annotated[float, typer.Option(help="Share of updates with a rising rate.")] = 0.1,
+    weight_decay: Annotated[float, typer.Option(help="AdamW's decay of matrices.")] = 0.01,
+    gradient_accumulation_steps: Annotated[
+        int, typer.Option(help="Pieces that a batch is cut into, to save memory.")
+    ] = 1,
+    early_stopping_patience: Annotated[
+        int | None, typer.Option(help="Evaluations without a gain before stopping.")
+    ] = None,
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Decides order, dropout and random weights.")] = 42,
+    save_steps: Annotated[
+        int | None, typer.Option(help="Updates between checkpoints.", show_default="each epoch")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a run stopped.")] = False,
+    text_column: TextColumn = "text",
+    label_column: LabelColumn = "label",
+    split_column: SplitColumn = "split",
+    encoding: Encoding = "utf-8",
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+) -> None:
+    """Fine-tune a classifier; writes the model, metrics.json, history.csv and a plot."""
+    from companion.classification import fine_tune
+
+    classifier = fine_tune(
+        model,
+        read_data(data, text_column, label_column, split_column, encoding),
+        out=out,
+        resume=resume,
+        max_length=max_length,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        warmup_ratio=warmup_ratio,
+        weight_decay=weight_decay,
+        gradient_accumulation_steps=gradient_accumulation_steps,
+        early_stopping_patience=early_stopping_patience,
+        precision=precision,
+        seed=seed,
+        save_steps=save_steps,
+        progress=not quiet,
+    )
+    result = classifier.result
+    if result is None or int(os.environ.get("RANK", "0")):
+        return
+    for note in result.notes:
+        console.print(note, style="dim", highlight=False)
+    for name, score in (("dev", result.dev), ("test", result.test)):
+        if score is not None:
+            console.print(f"{name:>5}: {score}", highlight=False)
+    console.print(f"Trained in {result.seconds:.0f} s on {result.device}; saved in {out}")
+    console.print(f'Try it:  companion predict {out} "…"', highlight=False)
+
+
+@app.command(
+    epilog='Examples:  companion predict runs/reviews "Not bad at all."      '
+    "companion predict runs/reviews --file new.csv --json      "
+    "cat lines.txt | companion predict runs/reviews -"
+)
+def predict(
+    model: Annotated[Path, typer.Argument(help="Folder of a trained classifier.")],
+    texts: Annotated[
+        list[str] | None, typer.Argument(help="Texts, or - for standard input, one a line.")
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(help="A text file with one text a line, or a table with a text column."),
+    ] = None,
+    text_column: TextColumn = "text",
+    encoding: Encoding = "utf-8",
+    batch_size: Annotated[int, typer.Option(help="Texts at once.")] = 64,
+    as_json: AsJson = False,
+) -> None:
+    """Print label and probability, one line a text, in order."""
+    from companion.classification import Classifier
+    from companion.data.texts import read_lines, read_texts
+
+    if file is not None and not texts:
+        given = read_texts(file, text_column=text_column, encoding=encoding)
+    elif file is None and texts == ["-"]:
+        given = read_lines(sys.stdin.buffer, name="standard input", encoding=encoding)
+    elif file is None and texts:
+        given = texts
+    else:
+        raise typer.BadParameter("Give texts, or - for standard input, or --file FILE.")
+    classifier = Classifier.load(model)
+    long = len(given) > 1000 and sys.stderr.isatty()
+    for text, answer in zip(
+        given, classifier.predict(given, batch_size=batch_size, progress=long), strict=True
+    ):
+        if as_json:
+            print(json.dumps({"text": text, **asdict(answer)}, ensure_ascii=False))
+        else:
+            print(f"{answer.label}\t{answer.probability:.4f}\t{' '.join(text.split())}")
+
+
+@app.command(epilog="Example:  companion evaluate runs/reviews reviews.csv --split test")
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="Folder of a trained classifier.")],
+    data: DataArgument,
+    split: Annotated[
+        str | None, typer.Option(help="Which split.", show_default="test, else dev")
+    ] = None,
+    text_column: TextColumn = "text",
+    label_column: LabelColumn = "label",
+    split_column: SplitColumn = "split",
+    encoding: Encoding = "utf-8",
+    as_json: AsJson = False,
+) -> None:
+    """Print accuracy, macro-F1 and the confusion matrix, with 95% intervals."""
+    from companion.classification import Classifier
+
+    classifier = Classifier.load(model)
+    splits = read_data(
+        data, text_column, label_column, split_column, encoding, labels=classifier.labels
+    )
+    score = classifier.evaluate(splits, split=split, progress=sys.stderr.isatty())
+    if as_json:
+        print(json.dumps(score.to_dict(), ensure_ascii=False))
+        return
+    console.print(str(score), highlight=False)
+    table = Table(title="Confusion matrix: rows are true, columns predicted")
+    table.add_column("")
+    for label in score.labels:
+        table.add_column(label, justify="right")
+    for label, row in zip(score.labels, score.confusion.tolist(), strict=True):
+        table.add_row(label, *map(str, row))
+    console.print(table)
+
+
+@app.command(
+    epilog="Example:  companion bench fine-tuning --rows 1000 --repeats 1 --out bench.json"
+)
+def bench(
+    table: Annotated[
+        str | None, typer.Argument(help="Which table; by default all.", show_default=False)
+    ] = None,
+    data: Annotated[str, typer.Option(help="What is trained on.")] = "chnsenticorp",
+    rows: Annotated[
+        int | None, typer.Option(help="Training texts to use.", show_default="all")
+    ] = None,
+    epochs: Annotated[int, typer.Option(help="Passes over them.")] = 1,
+    repeats: Annotated[int, typer.Option(help="Runs of each side; medians are printed.")] = 3,
+    out: Annotated[Path | None, typer.Option(help="Also write the rows as JSON.")] = None,
+) -> None:
+    """Print the speed tables of this machine; both sides of a row in one run."""
+    from companion.bench import TABLES, machine
+
+    if table is not None and table not in TABLES:
+        raise typer.BadParameter(f"There is no table {table}; there are {', '.join(TABLES)}.")
+    measured = {}
+    for name in [table] if table else TABLES:
+        with console.status(f"measuring {name} …"):
+            measured[name] = TABLES[name](data, rows=rows, epochs=epochs, repeats=repeats)
+        shown = Table(title=f"{name} on {data}", caption=machine())
+        columns = [k for k, v in measured[name][0].items() if not isinstance(v, list)]
+        for column in columns:
+            shown.add_column(column, justify="left" if column == "side" else "right")
+        for row in measured[name]:
+            shown.add_row(*(_cell(row[column]) for column in columns))
+        console.print(shown)
+    if out is not None:
+        content = {"machine": machine(), "tables": measured}
+        out.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def _cell(value: Any) -> str:
+    return f"{value:,.4g}" if isinstance(value, float) else str(value)
+
+
+def main() -> None:
+    """Run the command; a user's mistake is a sentence on standard error and exit code 2."""
+    warnings.showwarning = _show_warning  # type: ignore[assignment]
+    try:
+        app()
+    except CompanionError as error:
+        errors.print(f"[bold red]Error:[/] {_plain(str(error))}", highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        errors.print("Interrupted. A training run goes on with --resume.")
+        sys.exit(130)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
+    """Our own warnings as a sentence; other libraries' are not for the command's user."""
+    if category.__module__.startswith("companion."):
+        errors.print(f"[yellow]Note:[/] {_plain(str(message))}", highlight=False, soft_wrap=True)
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+if __name__ == "__main__":
+    main()
