@@ -108,8 +108,9 @@ def train(
     warmup_ratio: Annotated[float, typer.Option(help="Share of updates with a rising rate.")] = 0.1,
     weight_decay: Annotated[float, typer.Option(help="AdamW's decay of matrices.")] = 0.01,
     gradient_accumulation_steps: Annotated[
-        int, typer.Option(help="Pieces that a batch is cut into, to save memory.")
-    ] = 1,
+        int | None,
+        typer.Option(help="Pieces that a batch is cut into.", show_default="by length of texts"),
+    ] = None,
     early_stopping_patience: Annotated[
         int | None, typer.Option(help="Evaluations without a gain before stopping.")
     ] = None,
@@ -139,12 +140,16 @@ def train(
         batch_size=batch_size,
         warmup_ratio=warmup_ratio,
         weight_decay=weight_decay,
-        gradient_accumulation_steps=gradient_accumulation_steps,
         early_stopping_patience=early_stopping_patience,
         precision=precision,
         seed=seed,
         save_steps=save_steps,
         progress=not quiet,
+        **(
+            {}
+            if gradient_accumulation_steps is None
+            else {"gradient_accumulation_steps": gradient_accumulation_steps}
+        ),
     )
     result = classifier.result
     if result is None or int(os.environ.get("RANK", "0")):

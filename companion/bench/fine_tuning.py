@@ -108,6 +108,7 @@ def with_trainer(classifier: Classifier, data: DatasetDict, epochs: int, seed: i
 
 def with_engine(classifier: Classifier, data: DatasetDict, epochs: int, seed: int) -> float:
     """Seconds that this package's engine takes."""
+    from companion.classification.fine_tune import default_pieces
     from companion.training import TrainSettings, train
 
     encoded = classifier.encode(data["train"]["text"][:])
@@ -117,6 +118,7 @@ def with_engine(classifier: Classifier, data: DatasetDict, epochs: int, seed: in
     settings = TrainSettings(
         epochs=epochs,
         batch_size=BATCH_SIZE,
+        gradient_accumulation_steps=default_pieces(encoded, BATCH_SIZE),
         learning_rate=LEARNING_RATE,
         warmup_ratio=WARMUP_RATIO,
         weight_decay=0.0,  # as the Trainer's default

@@ -22,6 +22,7 @@ from companion.training import TrainSettings, train
 LEAST_UPDATES = 300  # a small table is read more often, so that training gets somewhere
 MOST_EPOCHS = 20
 DEV_SHARE = 0.1
+TOKENS_A_PIECE = 800
 
 
 def fine_tune(
@@ -49,7 +50,8 @@ def fine_tune(
         max_length: tokens per text, special ones included.
         epochs: by default 3, and more for a small table.
         learning_rate: peak; by default chosen for the model (see `default_learning_rate`).
-        settings: any other field of `TrainSettings`.
+        settings: any other field of `TrainSettings`. `gradient_accumulation_steps` is chosen for
+            the device and the texts (see `default_pieces`) when it is not given.
 
     Returns:
         A `Classifier`; its `.history` holds the losses, its `.result` the scores.
@@ -82,11 +84,11 @@ def fine_tune(
     if learning_rate is None:
         learning_rate = default_learning_rate(str(model), encoder.config)
         notes.append(f"learning_rate {learning_rate:g}, as suits this model.")
-    run = TrainSettings(epochs=epochs, learning_rate=learning_rate, **settings)
-
     classifier = Classifier(encoder, tokenizer, max_length=max_length)
     encoded = {name: classifier.encode(split["text"][:]) for name, split in data.items()}
     targets = {name: classifier.label_indices(split) for name, split in data.items()}
+    settings.setdefault("gradient_accumulation_steps", default_pieces(encoded["train"], batch_size))
+    run = TrainSettings(epochs=epochs, learning_rate=learning_rate, **settings)
     batches = classifier.batches(
         encoded["train"], targets["train"], batch_size=run.batch_size, shuffle=True, seed=run.seed
     )
@@ -215,6 +217,18 @@ def default_learning_rate(model: str, config: PretrainedConfig) -> float:
     if model == "mini":
         return 5e-4
     return 2e-4 if getattr(config, "hidden_size", 768) <= 512 else 3e-5
+
+
+def default_pieces(encoded: EncodedTexts, batch_size: int) -> int:
+    """Into how many pieces of similar length a processor should cut a batch.
+
+    The gradient stays that of the whole batch, most of its padding goes. A GPU would rather
+    have one large piece; a processor is content with `TOKENS_A_PIECE`.
+    """
+    if torch.cuda.is_available():
+        return 1
+    tokens = batch_size * float(np.mean([len(ids) for ids in encoded.input_ids]))
+    return max(1, min(round(tokens / TOKENS_A_PIECE), batch_size // 4))
 
 
 def refuse_too_long(max_length: int, config: PretrainedConfig) -> None:

@@ -21,7 +21,7 @@ class TrainSettings:
     epochs: int = 3  # passes over the training data
     max_steps: int | None = None  # stop after so many updates, whatever `epochs` says
     batch_size: int = 32  # examples per update, over all devices and pieces
-    gradient_accumulation_steps: int = 1  # pieces that a batch is cut into to save memory
+    gradient_accumulation_steps: int = 1  # pieces that a batch is cut into
     learning_rate: float = 5e-5  # peak
     warmup_ratio: float = 0.1  # share of all updates in which the rate rises
     weight_decay: float = 0.01  # on matrices, not on biases and norms
