@@ -145,6 +145,7 @@ def test_server_in_trouble(hub: HubServer, reader: Reader) -> None:
     assert ENTRY.hub
     hub.faults[Path(ENTRY.hub.files[0].path).name] = 503
     assert "it answered with the HTTP status 503" in reader.run(LOAD, "chnsenticorp")
+    assert len(hub.requests) == 1  # one question, and none of the retries that take minutes
 
 
 def test_connection_dropped_once_is_resumed(hub: HubServer, reader: Reader) -> None:

@@ -112,8 +112,14 @@ def test_tsv_of_pandas_that_needs_quotes_is_read_with_them(tmp_path: Path) -> No
     assert rows_of(load_dataset(tmp_path / "a.tsv")) == rows
 
 
-def test_tsv_with_bare_quotes_keeps_them(tmp_path: Path) -> None:
-    rows = [('" spider-man " is better', "good"), ('"quoted"', "bad"), ('a "b', "good")]
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [('" spider-man " is better', "good"), ('"quoted"', "bad"), ('a "b', "good")],
+        [('"A title in quotes"', "good"), ("one without", "bad")],
+    ],
+)
+def test_tsv_with_bare_quotes_keeps_them(rows: Rows, tmp_path: Path) -> None:
     content = "".join(f"{text}\t{label}\n" for text, label in [("text", "label"), *rows])
     (tmp_path / "a.tsv").write_text(content)
     assert rows_of(load_dataset(tmp_path / "a.tsv")) == rows
