@@ -255,7 +255,7 @@ def bench(
     out: Annotated[Path | None, typer.Option(help="Also write the rows as JSON.")] = None,
 ) -> None:
     """Print the speed tables of this machine; both sides of a row in one run."""
-    from companion.bench import TABLES, machine
+    from companion.bench import TABLES, as_table, machine
 
     if table is not None and table not in TABLES:
         raise typer.BadParameter(f"There is no table {table}; there are {', '.join(TABLES)}.")
@@ -263,20 +263,10 @@ def bench(
     for name in [table] if table else TABLES:
         with console.status(f"measuring {name} …"):
             measured[name] = TABLES[name](data, rows=rows, epochs=epochs, repeats=repeats)
-        shown = Table(title=f"{name} on {data}", caption=machine())
-        columns = [k for k, v in measured[name][0].items() if not isinstance(v, list)]
-        for column in columns:
-            shown.add_column(column, justify="left" if column == "side" else "right")
-        for row in measured[name]:
-            shown.add_row(*(_cell(row[column]) for column in columns))
-        console.print(shown)
+        console.print(as_table(f"{name} on {data}", measured[name]))
     if out is not None:
         content = {"machine": machine(), "tables": measured}
         out.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
-
-
-def _cell(value: Any) -> str:
-    return f"{value:,.4g}" if isinstance(value, float) else str(value)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from rich.table import Table
 
 from companion.bench.fine_tuning import fine_tuning_rows
 
@@ -23,3 +24,15 @@ def machine() -> str:
         name = torch.cpu.get_capabilities().get("cpu_name", platform.machine())
         device = f"{name}, {os.cpu_count()} cores"
     return f"{device}; torch {torch.__version__.partition('+')[0]}"
+
+
+def as_table(title: str, rows: list[dict[str, Any]]) -> Table:
+    """The rows for a terminal, under the machine's name."""
+    columns = [name for name, value in rows[0].items() if not isinstance(value, list)]
+    table = Table(title=title, caption=machine())
+    for column in columns:
+        table.add_column(column, justify="left" if column == "side" else "right")
+    for row in rows:
+        values = (row[column] for column in columns)
+        table.add_row(*(f"{v:,.4g}" if isinstance(v, float) else str(v) for v in values))
+    return table

@@ -19,8 +19,9 @@ from typing import Any
 import torch
 from datasets import Dataset, DatasetDict
 
-from companion.classification.classifier import Classifier, score_logits
+from companion.classification.classifier import Classifier
 from companion.classification.encoders import load_encoder
+from companion.classification.metrics import score_logits
 from companion.data import load_dataset
 from companion.errors import SettingsError
 

@@ -18,7 +18,8 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from companion.classification.encoders import load_encoder, quiet
-from companion.classification.metrics import Evaluation, evaluate_predictions
+from companion.classification.metrics import Evaluation, score_logits
+from companion.classification.splits import choose_split
 from companion.data import load_dataset
 from companion.data.batches import LengthBatches
 from companion.errors import CheckpointError, DataError, NotFoundError
@@ -295,21 +296,3 @@ class Classifier:
         limit = min(tokenizer.model_max_length, config.get("max_position_embeddings", 512))
         torch.nn.Module.to(model, torch.device(device))
         return cls(model, tokenizer, max_length=int(limit))
-
-
-def choose_split(data: DatasetDict, split: str | None = None) -> str:
-    """The split to score: the one asked for, else test, else dev, else the only one."""
-    wanted = [split] if split else ["test", "dev", *(list(data) if len(data) == 1 else [])]
-    for name in wanted:
-        if name in data:
-            return name
-    raise DataError(
-        f"The data has no split {' or '.join(map(repr, wanted))}, only {', '.join(data)}. "
-        "Name the split to score."
-    )
-
-
-def score_logits(logits: torch.Tensor, true: Sequence[int], labels: Sequence[str]) -> Evaluation:
-    """An `Evaluation` of logits of shape (n, C), with the mean cross-entropy over all n."""
-    loss = torch.nn.functional.cross_entropy(logits, torch.as_tensor(true)).item()
-    return evaluate_predictions(true, logits.argmax(-1).numpy(), labels, loss=loss)

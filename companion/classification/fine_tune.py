@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from datasets import ClassLabel, Dataset, DatasetDict
+from datasets import Dataset, DatasetDict
 from transformers import PretrainedConfig
 
-from companion.classification.classifier import Classifier, EncodedTexts, score_logits
+from companion.classification.classifier import Classifier, EncodedTexts
 from companion.classification.encoders import load_encoder
+from companion.classification.metrics import score_logits
 from companion.classification.result import Result, finished_run, save_run
-from companion.data import load_dataset
-from companion.errors import DataError, SettingsError
+from companion.classification.splits import as_splits, class_names, with_dev_split
+from companion.errors import SettingsError
 from companion.training import TrainSettings, train
 
 LEAST_UPDATES = 300  # a small table is read more often, so that training gets somewhere
 MOST_EPOCHS = 20
-DEV_SHARE = 0.1
 TOKENS_A_PIECE = 800
 
 
@@ -140,66 +140,6 @@ def fine_tune(
     if out is not None:
         save_run(classifier, Path(out))
     return classifier
-
-
-def as_splits(data: DatasetDict | Dataset | str | Path) -> DatasetDict:
-    """Whatever the user has, as splits; `load_dataset` reads names and files."""
-    if isinstance(data, str | Path):
-        data = load_dataset(data)
-    if isinstance(data, Dataset):
-        data = DatasetDict({"train": data})
-    if "train" not in data:
-        raise DataError(f'There is no split "train" to learn from, only {", ".join(data)}.')
-    missing = {"text", "label"} - set(data["train"].column_names)
-    if missing:
-        raise DataError(
-            f"The training data has no column {' and '.join(sorted(missing))}, only "
-            f"{', '.join(data['train'].column_names)}. Read it with companion.load_dataset."
-        )
-    return data
-
-
-def class_names(data: DatasetDict) -> list[str]:
-    """The names of the classes, in the order of the ClassLabel (or sorted, without one)."""
-    feature = data["train"].features["label"]
-    if isinstance(feature, ClassLabel):
-        names = list(feature.names)
-    else:
-        names = sorted({str(label) for label in data["train"]["label"]})
-    if len(names) < 2:
-        raise DataError(
-            f"There is only one class, {names[0] if names else 'none'!r}; "
-            "a classifier needs texts of two or more."
-        )
-    return names
-
-
-def with_dev_split(data: DatasetDict, seed: int) -> tuple[DatasetDict, list[str]]:
-    """The data with a "dev" split: its own, or a tenth of "train", class by class.
-
-    Copies of a text stay on one side, or dev would test memory. Where a tenth of the training
-    texts is not even one, training goes without.
-    """
-    if "dev" in data:
-        return data, []
-    texts = data["train"]["text"][:]
-    first_rows: dict[str, int] = {}
-    for row, text in enumerate(texts):
-        first_rows.setdefault(" ".join(text.split()), row)
-    labels = np.asarray([str(label) for label in data["train"]["label"]])
-    rows = np.fromiter(first_rows.values(), dtype=np.int64)
-    rng = np.random.default_rng(seed)
-    chosen: set[int] = set()
-    for label in np.unique(labels):
-        members = rng.permutation(rows[labels[rows] == label])
-        chosen.update(members[: round(DEV_SHARE * len(members))].tolist())
-    if not chosen:
-        return data, ["There are too few texts to hold some out, so the last weights are kept."]
-    held_out = [first_rows[" ".join(text.split())] in chosen for text in texts]
-    dev = data["train"].select([i for i, held in enumerate(held_out) if held])
-    train_split = data["train"].select([i for i, held in enumerate(held_out) if not held])
-    note = f"No dev split: {len(dev):,} of the {len(texts):,} training texts were held out as dev."
-    return DatasetDict({**data, "train": train_split, "dev": dev}), [note]
 
 
 def default_epochs(rows: int, batch_size: int) -> int:

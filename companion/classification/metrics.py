@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.metrics import confusion_matrix
 
 Interval = tuple[float, float]
@@ -128,6 +129,12 @@ def evaluate_predictions(
         confidence=confidence,
         loss=loss,
     )
+
+
+def score_logits(logits: torch.Tensor, true: Sequence[int], labels: Sequence[str]) -> Evaluation:
+    """An `Evaluation` of logits of shape (n, C), with the mean cross-entropy over all n."""
+    loss = torch.nn.functional.cross_entropy(logits, torch.as_tensor(true)).item()
+    return evaluate_predictions(true, logits.argmax(-1).numpy(), labels, loss=loss)
 
 
 def _accuracy(confusion: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from companion.errors import CheckpointError
+from companion.errors import CheckpointError, SettingsError
 
 _STEP = re.compile(r"step-(\d+)")
 
@@ -85,6 +85,20 @@ def load_tensors(path: Path) -> dict[str, torch.Tensor]:
         raise CheckpointError(
             f"{path} is damaged ({error}). Delete it and take an earlier copy, or train again."
         ) from error
+
+
+def refuse_other_run(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise SettingsError when a run's facts differ from those its checkpoint was made with."""
+    differ = [
+        f"{key} was {before.get(key)}, now {value}"
+        for key, value in now.items()
+        if before.get(key) != value
+    ]
+    if differ:
+        raise SettingsError(
+            f"This run cannot go on from {folder}: {'; '.join(differ)}. Give the same settings "
+            "and data, or another folder."
+        )
 
 
 class CheckpointStore:

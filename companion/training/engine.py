@@ -17,11 +17,10 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import nn
-from tqdm.auto import tqdm
 
 from companion.errors import SettingsError, TrainingError
 from companion.training.best import BestWeights
-from companion.training.checkpoints import CheckpointStore
+from companion.training.checkpoints import CheckpointStore, refuse_other_run
 from companion.training.history import History
 from companion.training.optimizer import (
     linear_warmup_decay,
@@ -30,6 +29,7 @@ from companion.training.optimizer import (
     optimizer_tensors,
     set_learning_rate,
 )
+from companion.training.progress import ProgressBar
 from companion.training.settings import TrainSettings, choose_precision
 
 Rows = Sequence[int] | np.ndarray
@@ -80,12 +80,13 @@ def train(
     run = _Run(model, batches, settings, evaluate, out, dict(identity or {}))
     if resume:
         run.restore()
-    with run.bar(shown=progress) as bar:
+    shown = progress and run.accelerator.is_local_main_process
+    with ProgressBar(run.total_steps, run.step, len(batches), shown=shown) as bar:
         while run.step < run.total_steps and not run.best.stopped:
             run.update()
             run.evaluate_if_due()
             run.save_if_due()
-            run.show(bar)
+            bar.show(run.step, run.history, settings.best_metric)
     return run.finish()
 
 
@@ -132,8 +133,6 @@ class _Run:
         self.pending: list[tuple[dict[str, Any], torch.Tensor, torch.Tensor]] = []
         self._plan: tuple[int, Sequence[Rows]] | None = None
         self.model.train()
-
-    # One update -----------------------------------------------------------------------------
 
     def update(self) -> None:
         """Forward, backward, clip, step: the loop that chapter 10 builds line by line."""
@@ -218,8 +217,6 @@ class _Run:
             self.history.add("train", **record, loss=loss, grad_norm=norm)
         self.pending = []
 
-    # Evaluation and the best weights --------------------------------------------------------
-
     def evaluate_if_due(self) -> None:
         due = self.step % self.eval_steps == 0 or self.step == self.total_steps
         if self.evaluate is None or not due:
@@ -236,8 +233,6 @@ class _Run:
             "eval", step=self.step, epoch=epoch, seconds=round(self.seconds, 3), **metrics
         )
         self.best.offer(metrics, self.plain_model)
-
-    # Save and resume ------------------------------------------------------------------------
 
     def save_if_due(self) -> None:
         if self.store is None or self.step == self.saved_step:
@@ -271,11 +266,10 @@ class _Run:
 
     def restore(self) -> None:
         """Go on from the newest whole checkpoint; do nothing when there is none."""
-        found = self.store.load_newest() if self.store else None
-        if found is None:
+        if self.store is None or (found := self.store.load_newest()) is None:
             return
         self.step, tensors, state = found
-        self.refuse_other_run(state["identity"])
+        refuse_other_run(self.store.folder, state["identity"], self.identity)
         self.plain_model.load_state_dict(tensors["model"])
         load_optimizer_tensors(self.plain_model, self.optimizer, tensors["optimizer"])
         self.best.restore(state["best"], tensors.get("best", {}))
@@ -284,44 +278,9 @@ class _Run:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         self.saved_step = self.step
 
-    def refuse_other_run(self, before: dict[str, Any]) -> None:
-        differ = [
-            f"{key} was {before.get(key)}, now {now}"
-            for key, now in self.identity.items()
-            if before.get(key) != now
-        ]
-        if differ:
-            raise SettingsError(
-                f"This run cannot go on from {self.store and self.store.folder}: "
-                f"{'; '.join(differ)}. Give the same settings and data, or another folder."
-            )
-
-    # Around the loop ------------------------------------------------------------------------
-
     @property
     def device(self) -> torch.device:
         return self.accelerator.device
-
-    def bar(self, *, shown: bool) -> tqdm:
-        return tqdm(
-            total=self.total_steps,
-            initial=self.step,
-            unit="step",
-            disable=not (shown and self.accelerator.is_local_main_process),
-        )
-
-    def show(self, bar: tqdm) -> None:
-        epoch = min(math.ceil(self.step / len(self.batches)), self.settings.epochs)
-        bar.set_description(f"epoch {epoch}/{self.settings.epochs}", refresh=False)
-        if self.history.records:
-            losses = self.history.column("loss")[-50:]
-            shown = {"loss": f"{sum(losses) / max(1, len(losses)):.3f}"}
-            shown["rate"] = f"{self.optimizer.param_groups[0]['lr']:.1e}"
-            name = self.settings.best_metric
-            if name in self.history.last_eval:
-                shown[name] = f"{self.history.last_eval[name]:.4f}"
-            bar.set_postfix(shown, refresh=False)
-        bar.update(self.step - bar.n)
 
     def finish(self) -> History:
         self.read_losses()

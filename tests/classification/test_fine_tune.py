@@ -12,7 +12,8 @@ from datasets import Dataset, DatasetDict
 from safetensors.torch import load_file, save_file
 
 from companion.classification import Classifier, fine_tune
-from companion.classification.fine_tune import default_epochs, with_dev_split
+from companion.classification.fine_tune import default_epochs
+from companion.classification.splits import with_dev_split
 from companion.errors import CheckpointError, DataError, NotFoundError, SettingsError
 from tests.fixtures import FEATURES, SETTINGS
 

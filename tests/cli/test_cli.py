@@ -13,8 +13,8 @@ import pytest
 from safetensors.torch import load_file
 
 from companion import cli
-from tests.fixtures import texts_and_labels
 from tests.data.bad_tables import BAD_TABLES
+from tests.fixtures import texts_and_labels
 from tests.hub_server import HubServer
 
 COMMANDS = ["check", "train", "predict", "evaluate", "bench"]
