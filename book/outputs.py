@@ -102,19 +102,20 @@ def texts(output: NotebookNode) -> Iterator[str]:
 def output_problems(notebook: NotebookNode) -> list[str]:
     """Sentences on what a stored notebook must not hold; empty when it may be stored."""
     problems = []
-    count = 0
-    for number, cell in enumerate(notebook.cells, start=1):
-        if cell.cell_type != "code":
-            continue
-        count += 1
-        where = f"cell {number}"
-        if cell.execution_count != count:
-            problems.append(
-                f"{where} was run as number {cell.execution_count}, expected {count}: "
-                "a stored chapter is one run from top to bottom"
-            )
+    code = [(n, c) for n, c in enumerate(notebook.cells, start=1) if c.cell_type == "code"]
+    wrong = [
+        f"cell {number} was run as number {cell.execution_count}, expected {count}"
+        for count, (number, cell) in enumerate(code, start=1)
+        if cell.execution_count != count
+    ]
+    if wrong:
+        problems.append(
+            f"{wrong[0]} ({len(wrong)} of {len(code)} cells are out of order): a stored chapter is "
+            "one run from top to bottom; make it with `make chapters`"
+        )
+    for number, cell in code:
         for output in cell.outputs:
-            problems += [f"{where} {what}" for what in one_output_problems(output)]
+            problems += [f"cell {number} {what}" for what in one_output_problems(output)]
     size = len(nbformat.writes(notebook).encode("utf-8"))
     if size > MAX_BYTES:
         problems.append(f"the notebook has {size:,} bytes, more than {MAX_BYTES:,}")

@@ -83,16 +83,17 @@ def test_a_step_passes_on_the_status_of_its_command():
 
 
 def test_browser_tests_that_may_not_be_skipped_fail(tmp_path):
-    conftest = (ROOT / "tests/conftest.py").read_text(encoding="utf-8")
-    (tmp_path / "conftest.py").write_text(conftest, encoding="utf-8")
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = browser: needs one\n")
     (tmp_path / "test_it.py").write_text(
         "import pytest\n\n@pytest.mark.browser\ndef test_page():\n    pytest.skip('no Chromium')\n"
         "\ndef test_other():\n    pytest.skip('no GPU')\n"
     )
-    command = [sys.executable, "-m", "pytest", "-q", str(tmp_path)]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", str(tmp_path)]
     for required, outcome in (("0", "2 skipped"), ("1", "1 failed, 1 skipped")):
-        environment = os.environ | {"COMPANION_REQUIRE_BROWSER": required}
+        environment = os.environ | {
+            "COMPANION_REQUIRE_BROWSER": required,
+            "PYTHONPATH": str(ROOT),
+        }
         done = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )

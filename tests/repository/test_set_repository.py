@@ -49,7 +49,7 @@ def test_no_link_keeps_the_old_address(copy):
     assert read_settings(copy) == {"repository": ADDRESS, "branch": "main"}
 
 
-@pytest.mark.parametrize("name", ["README.md", "CITATION.cff", "pyproject.toml", SETTINGS])
+@pytest.mark.parametrize("name", ["CITATION.cff", "pyproject.toml", SETTINGS])
 def test_each_place_that_names_the_repository_is_rewritten(copy, name):
     set_repository(ADDRESS, root=copy)
     assert "some-owner/some-book" in (copy / name).read_text(encoding="utf-8")

@@ -18,7 +18,7 @@ FORBIDDEN = {
         r"\bpypi\.org|pythonhosted\.org|registry\.npm|npmmirror|download\.pytorch\.org"
         r"|mirrors?\.(tuna|aliyun|cloud|ustc|huawei)"
     ),
-    "an unfinished place": re.compile(r"\b(TODO|FIXME|XXX|NotImplementedError)\b"),
+    "an unfinished place": re.compile(r"\b(TODO|FIXME|XXX|NotImplementedError)\b|@@\w+@@"),
 }
 # `**重要：**权重` is not bold in Markdown: the closing asterisks follow punctuation.
 BOLD_PUNCTUATION = re.compile(r"\*\*[^*\n]*[，。：；！？、）》”]\*\*(?=[\w\u4e00-\u9fff])")
@@ -69,6 +69,7 @@ def test_no_file_holds_a_trace_of_one_machine_or_an_unfinished_place():
         ("a.md", "pip install -i https://pypi.org\n", "the host of a package registry"),
         ("a.json", '"https://registry.npmjs.org/d3"\n', "the host of a package registry"),
         ("a.py", "# TODO: more\n", "an unfinished place"),
+        ("a.md", "@@RESULT@@\n", "an unfinished place"),
         ("a.py", "raise NotImplementedError\n", "an unfinished place"),
         ("a.md", "**重要：**权重\n", "bold text that will not show"),
         ("a.py", "a\r\nb\r\n", "Windows line ends"),
