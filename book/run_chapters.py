@@ -82,6 +82,15 @@ def run_full(path: Path, root: Path = ROOT) -> NotebookNode:
     """Run a chapter at full size and store its outputs in both editions."""
     run = execute(path, root)
     notebook = nbformat.read(path, as_version=4)
+    if code_hash(run.notebook, root) != code_hash(notebook, root):
+        # Somebody edited the code while it ran; hours of outputs are not to be lost for that.
+        finished = root / "runs/chapters" / path.name
+        finished.parent.mkdir(parents=True, exist_ok=True)
+        replace(finished, run.notebook)
+        raise ChapterError(
+            f"the code cells of {path.name} changed while it ran, so its outputs are not stored; "
+            f"the whole run lies in runs/chapters/{path.name}"
+        )
     take_outputs(run.notebook, notebook)
     tidy(notebook, run.names)
     stamp = {

@@ -1,0 +1,32 @@
+"""What the README says of the chapters is what the notebooks say of themselves."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+ROW = re.compile(r"^\| (\d+) \| (.+?) \| (.+?) \| (.+?) \|$", re.M)
+ROWS = {int(number): cells for number, *cells in ROW.findall(README)}
+NOTEBOOKS = sorted((ROOT / "chapters" / "en").glob("[0-9]*.ipynb"))
+
+
+def test_every_chapter_of_the_course_has_a_row():
+    assert sorted(ROWS) == list(range(1, 22))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_written_chapter_is_linked_and_its_time_is_that_of_its_stamp(path):
+    title, state, time = ROWS[int(path.name[:2])]
+    assert f"(chapters/en/{path.name})" in title and state == "written"
+    stamp = json.loads(path.read_text("utf-8"))["metadata"]["companion"]["stamp"]
+    assert time == f"{round(stamp['seconds'] / 60)} min, {stamp['device']}"
+
+
+def test_the_others_are_planned_and_promise_nothing():
+    written = {int(path.name[:2]) for path in NOTEBOOKS}
+    for number, (title, state, time) in ROWS.items():
+        if number not in written:
+            assert "](" not in title and (state, time) == ("planned", "–")
