@@ -10,7 +10,8 @@ A stamp stands in a notebook's metadata as `companion.stamp`:
     date          day of the run (UTC)
     kept          later changes that cannot alter the outputs: {date, because, modules}
 
-Comments, docstrings and formatting do not count as code, nor does the repository's address.
+Comments, docstrings and formatting do not count as code, nor do the repository's address and the
+names that a package's `__init__` passes on.
 """
 
 import ast
@@ -81,11 +82,31 @@ def module_path(name: str, root: Path = ROOT) -> Path | None:
     return next((p for p in (base / "__init__.py", base.with_suffix(".py")) if p.exists()), None)
 
 
+def without_exports(tree: ast.Module) -> ast.Module:
+    """A package's `__init__` without the names that it only passes on.
+
+    Each module that a run imported has a hash of its own, so a name that a package gains changes
+    no chapter that does not use it.
+    """
+
+    def passes_on(node: ast.stmt) -> bool:
+        if isinstance(node, ast.Assign):
+            targets = {target.id for target in node.targets if isinstance(target, ast.Name)}
+            return targets <= {"__all__", "_HOMES"}
+        if isinstance(node, ast.If):
+            return isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        return isinstance(node, ast.Import | ast.ImportFrom)
+
+    tree.body = [node for node in tree.body if not passes_on(node)]
+    return tree
+
+
 def module_hash(name: str, root: Path = ROOT) -> str | None:
     path = module_path(name, root)
     if path is None:
         return None
-    return digest(without_docstrings(ast.parse(path.read_text(encoding="utf-8"))))
+    tree = without_docstrings(ast.parse(path.read_text(encoding="utf-8")))
+    return digest(without_exports(tree) if path.name == "__init__.py" else tree)
 
 
 def module_hashes(notebook: NotebookNode, imported: list[str], root: Path = ROOT) -> dict[str, str]:

@@ -11,6 +11,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from companion.classification import Classifier, fine_tune
     from companion.data import load_dataset
+    from companion.model import (
+        BertConfig,
+        BertForMaskedLM,
+        BertForPreTraining,
+        BertForSequenceClassification,
+        BertModel,
+        scaled_dot_product_attention,
+    )
+    from companion.text import WordPieceTokenizer
 
 try:
     __version__ = version("companion")
@@ -18,11 +27,30 @@ except PackageNotFoundError:  # run from a folder that was never installed
     __version__ = "0+unknown"
 
 _HOMES = {
+    "BertConfig": "companion.model",
+    "BertForMaskedLM": "companion.model",
+    "BertForPreTraining": "companion.model",
+    "BertForSequenceClassification": "companion.model",
+    "BertModel": "companion.model",
     "Classifier": "companion.classification",
     "fine_tune": "companion.classification",
     "load_dataset": "companion.data",
+    "scaled_dot_product_attention": "companion.model",
+    "WordPieceTokenizer": "companion.text",
 }
-__all__ = ["Classifier", "__version__", "fine_tune", "load_dataset"]
+__all__ = [
+    "BertConfig",
+    "BertForMaskedLM",
+    "BertForPreTraining",
+    "BertForSequenceClassification",
+    "BertModel",
+    "Classifier",
+    "WordPieceTokenizer",
+    "__version__",
+    "fine_tune",
+    "load_dataset",
+    "scaled_dot_product_attention",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -81,6 +81,21 @@ def test_a_module_counts_as_changed_when_its_code_did(notebook, root, old, new, 
     assert bool(stale(notebook, root)) is changes
 
 
+@pytest.mark.parametrize(
+    ("addition", "changes"),
+    [
+        ("from companion.unused import VALUE\n\n__all__ = ['VALUE']\n", False),
+        ("from companion.room import double\n\ndouble = lambda number: number\n", True),
+    ],
+)
+def test_a_package_may_pass_on_another_name(notebook, root, addition, changes):
+    hashes = notebook.metadata["companion"]["stamp"]["modules"]
+    package = root / "companion/__init__.py"
+    hashes["companion"] = module_hash("companion", root)
+    package.write_text(package.read_text(encoding="utf-8") + addition, encoding="utf-8")
+    assert bool(stale(notebook, root)) is changes
+
+
 def test_a_module_that_is_gone_makes_the_outputs_stale(notebook, root):
     (root / "companion/room.py").unlink()
     assert "companion.room changed" in stale(notebook, root)[0]

@@ -148,7 +148,7 @@ def test_chinese_is_drawn_with_its_signs():
 
 
 def test_without_a_chinese_font_one_sentence_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(plots, "chinese_family", lambda: None)
+    monkeypatch.setattr("companion.plots.theme.chinese_family", lambda: None)
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         figure = plots.confusion_matrix([[1, 0], [0, 1]], ["好", "差"])
