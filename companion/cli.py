@@ -244,26 +244,27 @@ def evaluate(
 )
 def bench(
     table: Annotated[
-        str | None, typer.Argument(help="Which table; by default all.", show_default=False)
+        str | None,
+        typer.Argument(
+            help="fine-tuning, encoder or tokenizer; by default all.", show_default=False
+        ),
     ] = None,
-    data: Annotated[str, typer.Option(help="What is trained on.")] = "chnsenticorp",
-    rows: Annotated[
-        int | None, typer.Option(help="Training texts to use.", show_default="all")
+    data: Annotated[
+        str | None, typer.Option(help="What is read.", show_default="chnsenticorp")
     ] = None,
-    epochs: Annotated[int, typer.Option(help="Passes over them.")] = 1,
-    repeats: Annotated[int, typer.Option(help="Runs of each side; medians are printed.")] = 3,
+    rows: Annotated[int | None, typer.Option(help="Texts to use.", show_default=False)] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over them (fine-tuning).")] = None,
+    repeats: Annotated[int | None, typer.Option(help="Runs of each side.", min=1)] = None,
     out: Annotated[Path | None, typer.Option(help="Also write the rows as JSON.")] = None,
 ) -> None:
     """Print the speed tables of this machine; both sides of a row in one run."""
-    from companion.bench import TABLES, as_table, machine
+    from companion.bench import TABLES, as_table, machine, plan
 
-    if table is not None and table not in TABLES:
-        raise typer.BadParameter(f"There is no table {table}; there are {', '.join(TABLES)}.")
     measured = {}
-    for name in [table] if table else TABLES:
+    for name, options in plan(table, data=data, rows=rows, epochs=epochs, repeats=repeats).items():
         with console.status(f"measuring {name} …"):
-            measured[name] = TABLES[name](data, rows=rows, epochs=epochs, repeats=repeats)
-        console.print(as_table(f"{name} on {data}", measured[name]))
+            measured[name] = TABLES[name](**options)
+        console.print(as_table(name, measured[name]))
     if out is not None:
         content = {"machine": machine(), "tables": measured}
         out.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")

@@ -6,14 +6,42 @@ Taught in chapter 17.
 import os
 import platform
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 import torch
 from rich.table import Table
 
+from companion.bench.encoder import encoder_rows
 from companion.bench.fine_tuning import fine_tuning_rows
+from companion.bench.tokenizer import tokenizer_rows
+from companion.errors import SettingsError
 
-TABLES: dict[str, Callable[..., list[dict[str, Any]]]] = {"fine-tuning": fine_tuning_rows}
+TABLES: dict[str, Callable[..., list[dict[str, Any]]]] = {
+    "fine-tuning": fine_tuning_rows,
+    "encoder": encoder_rows,
+    "tokenizer": tokenizer_rows,
+}
+
+
+def plan(table: str | None, **options: Any) -> dict[str, dict[str, Any]]:
+    """The options of each table to measure: of the named one, else of all.
+
+    An option that is None is left to the table. Raises SettingsError, before anything is
+    measured, for a table that there is not or an option that a table does not have.
+    """
+    if table is not None and table not in TABLES:
+        raise SettingsError(f"There is no table {table}; there are {', '.join(TABLES)}.")
+    given = {name: value for name, value in options.items() if value is not None}
+    names = [table] if table else list(TABLES)
+    for name in names:
+        known = signature(TABLES[name]).parameters
+        if unknown := sorted(set(given) - set(known)):
+            raise SettingsError(
+                f"The table {name} has no option {', '.join(unknown)}. Name a table that has: "
+                + ", ".join(t for t in TABLES if {*unknown} <= {*signature(TABLES[t]).parameters})
+            )
+    return {name: dict(given) for name in names}
 
 
 def machine() -> str:
@@ -31,7 +59,7 @@ def as_table(title: str, rows: list[dict[str, Any]]) -> Table:
     columns = [name for name, value in rows[0].items() if not isinstance(value, list)]
     table = Table(title=title, caption=machine())
     for column in columns:
-        table.add_column(column, justify="left" if column == "side" else "right")
+        table.add_column(column, justify="left" if isinstance(rows[0][column], str) else "right")
     for row in rows:
         values = (row[column] for column in columns)
         table.add_row(*(f"{v:,.4g}" if isinstance(v, float) else str(v) for v in values))

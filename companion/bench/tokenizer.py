@@ -24,12 +24,12 @@ VOCABULARY = Path(companion.__file__).parent / "assets" / "vocab.txt"
 
 
 def tokenizer_rows(
-    data: Iterable[str] = ("chnsenticorp", "imdb"), *, rows: int = 2000, repeats: int = 3
+    data: str | Iterable[str] = ("chnsenticorp", "imdb"), *, rows: int = 2000, repeats: int = 3
 ) -> list[Row]:
     """One row for each side and data set, all on the same texts and the shipped vocabulary.
 
     Args:
-        data: names for `load_dataset`; texts are taken evenly from the "train" split.
+        data: a name for `load_dataset`, or several; texts are taken evenly from the "train" split.
         rows: how many texts of each.
         repeats: runs of every side, in turns; the best time of each counts.
 
@@ -39,7 +39,7 @@ def tokenizer_rows(
         whose ids are those of the slow tokenizer. Seconds are of processor time.
     """
     table = []
-    for name in data:
+    for name in [data] if isinstance(data, str) else data:
         column = load_dataset(name)["train"]["text"][:]
         texts = column[:: max(1, len(column) // rows)][:rows]
         characters = sum(map(len, texts))

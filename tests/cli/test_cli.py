@@ -148,6 +148,7 @@ def test_a_bad_table_is_a_sentence_and_exit_code_2(companion, bad, tmp_path):
         (["evaluate", "nowhere", "sample-en"], "no such folder"),
         (["predict", "nowhere"], "Give texts, or - for standard input"),
         (["bench", "nonsense"], "There is no table nonsense"),
+        (["bench", "encoder", "--epochs", "2"], "no option epochs. Name a table that has: fine-"),
     ],
 )
 def test_a_mistake_is_a_sentence_and_exit_code_2(
