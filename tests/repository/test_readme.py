@@ -30,3 +30,14 @@ def test_the_others_are_planned_and_promise_nothing():
     for number, (title, state, time) in ROWS.items():
         if number not in written:
             assert "](" not in title and (state, time) == ("planned", "–")
+
+
+def test_the_speed_table_is_that_of_the_stored_measurement():
+    stored = json.loads((ROOT / "tests/bench/measured.json").read_text("utf-8"))
+    assert stored["machine"].replace("; torch", ", torch") in README
+    for row in stored["tables"]["fine-tuning"]:
+        cells = (
+            f"| {row['side']} | {row['examples/s']:.1f} | {row['ratio']:.1f} | "
+            f"{row['dev accuracy']:.1%} | {row['peak MiB']:,.0f} |"
+        )
+        assert cells in README
