@@ -19,13 +19,14 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
 
 # The order of the checks is the order of their output, also under `make -j`.
 .NOTPARALLEL:
-.PHONY: help book test lint unit lab chapters hooks lock clean environment
+.PHONY: help book test lint unit lab chapters proof hooks lock clean environment
 
 help:
 	@echo "make book      build the site from the stored outputs and say where to open it"
 	@echo "make test      run everything: style, types, tests, chapters at small size, site, browser"
 	@echo "make lab       open JupyterLab on the chapters"
 	@echo "make chapters  run chapters at full size and store their outputs (ONLY=10 for one)"
+	@echo "make proof     compare the tokenizer with the reference on a million strings (minutes)"
 	@echo "make lint      the quick checks alone; 'make hooks' runs them before every commit"
 	@echo "make clean     remove what was built; the environment .venv stays"
 
@@ -49,6 +50,10 @@ lab: $(READY)
 
 chapters: $(READY)
 	$(BIN)/python book/run_chapters.py run $(ONLY)
+
+# Needs COMPANION_DATA; the result is stored, dated and held by a test.
+proof: $(READY)
+	$(BIN)/python -m tests.text.proof
 
 hooks: $(READY)
 	$(BIN)/pre-commit install

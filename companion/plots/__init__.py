@@ -4,6 +4,7 @@ Each function returns a figure and shows nothing: a notebook draws the figure th
 program calls `savefig`.
 """
 
+from companion.plots.attention import attention_map
 from companion.plots.lengths import length_histogram
 from companion.plots.scores import confusion_matrix, intervals
 from companion.plots.theme import (
@@ -36,6 +37,7 @@ __all__ = [
     "PALETTE",
     "PINK",
     "SKY",
+    "attention_map",
     "chinese_family",
     "confusion_matrix",
     "in_style",

@@ -73,3 +73,12 @@ def test_an_unfinished_answer_is_told_what_is_missing(name, answer, sentence):
     verdict = check(name, answer)
     assert not verdict.ok
     assert sentence in verdict.message
+
+
+def test_clipping_that_divides_by_a_norm_of_zero_is_not_right_yet():
+    def divides(gradients, max_norm):
+        norm = sum(float(g.square().sum()) for g in gradients) ** 0.5
+        return [g * min(1.0, max_norm / norm) for g in gradients]
+
+    verdict = check("10.2", divides)
+    assert not verdict.ok and "ZeroDivisionError" in verdict.message

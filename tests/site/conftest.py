@@ -13,7 +13,11 @@ from pathlib import Path
 from types import ModuleType
 
 import build as book_build
+import nbformat
 import pytest
+
+from tests.site.attention_page import attention_page
+from tests.site.visits import VIEWS, Visit
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -23,6 +27,7 @@ format: jb-book
 root: index
 chapters:
   - file: machinery
+  - file: attention_views
   - file: bibliography
 """
 
@@ -63,12 +68,13 @@ def book(site_root: Path) -> Site:
 
 @pytest.fixture(scope="session")
 def machinery(site_root: Path, build: ModuleType) -> Site:
-    """A book whose one notebook holds all that a chapter may hold; a Chinese edition is named."""
+    """A book whose pages hold all that a chapter may hold; a Chinese edition is named."""
     out = site_root / "machinery"
     chapters, settings = out / "chapters" / "en", out / "settings"
     for folder in (chapters, settings, out / "chapters" / "zh"):
         folder.mkdir(parents=True)
     shutil.copy(FIXTURES / "machinery.ipynb", chapters)
+    nbformat.write(attention_page(), chapters / "attention_views.ipynb")
     shutil.copy(ROOT / "chapters" / "en" / "bibliography.md", chapters)
     (chapters / "index.md").write_text("# Start\n\nThe start page.\n")
     (out / "chapters" / "zh" / "index.md").touch()
@@ -118,3 +124,26 @@ def browser() -> Iterator[object]:
         chromium = playwright.chromium.launch(executable_path=path, args=flags.split())
         yield chromium
         chromium.close()
+
+
+@pytest.fixture
+def visit(browser, address) -> Iterator[object]:
+    """A function that opens an address of the test server in a fresh browser profile."""
+    contexts = []
+
+    def open_page(
+        path: str, view: str = "light", until: str = "networkidle", **options: object
+    ) -> Visit:
+        width, height, scheme = VIEWS[view]
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, **options
+        )
+        contexts.append(context)
+        context.set_default_timeout(20_000)
+        visited = Visit(context, address)
+        visited.page.goto(f"{address}/{path}", wait_until=until)
+        return visited
+
+    yield open_page
+    for context in contexts:
+        context.close()

@@ -1,68 +1,15 @@
 """The site as a reader meets it: in Chromium, light and dark, on a wide screen and on a phone."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.site.visits import VIEWS
+
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "_build" / "screenshots"
 CONTRAST = (Path(__file__).parent / "contrast.js").read_text()
-VIEWS = {  # name: (width, height, colour scheme)
-    "light": (1360, 900, "light"),
-    "dark": (1360, 900, "dark"),
-    "phone": (390, 844, "light"),
-}
-
 pytestmark = pytest.mark.browser
-
-
-class Visit:
-    """An open page, and what went wrong on it."""
-
-    def __init__(self, context, host: str) -> None:
-        self.page = context.new_page()
-        self.troubles: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("console", self.note_console)
-        self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
-        self.page.on("request", lambda request: self.note_request(request.url, host))
-        self.page.on("requestfailed", lambda request: self.troubles.append(request.url))
-        self.page.on("response", self.note_response)
-
-    def note_console(self, message) -> None:
-        if message.type in ("error", "warning"):
-            self.troubles.append(f"console: {message.text}")
-
-    def note_request(self, url: str, host: str) -> None:
-        self.requests.append(url)
-        if not url.startswith((host, "data:", "blob:")):
-            self.troubles.append(f"another host: {url}")
-
-    def note_response(self, response) -> None:
-        if response.status >= 400:
-            self.troubles.append(f"{response.status}: {response.url}")
-
-
-@pytest.fixture
-def visit(browser, address) -> Iterator[object]:
-    """A function that opens an address of the test server in a fresh browser profile."""
-    contexts = []
-
-    def open_page(path: str, view: str = "light", **options: object) -> Visit:
-        width, height, scheme = VIEWS[view]
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, **options
-        )
-        contexts.append(context)
-        context.set_default_timeout(20_000)
-        visited = Visit(context, address)
-        visited.page.goto(f"{address}/{path}", wait_until="networkidle")
-        return visited
-
-    yield open_page
-    for context in contexts:
-        context.close()
 
 
 def ground_of(page) -> str:
@@ -106,18 +53,6 @@ def test_formulas_are_typeset_from_the_sites_own_files(visit, machinery):
     assert page.locator(".quiz mjx-container").count() == 2
     assert page.evaluate("document.fonts.check('16px MJXTEX')")
     assert any("/_static/vendor/mathjax/" in url and ".woff" in url for url in visited.requests)
-
-
-def test_both_attention_views_are_drawn(visit, machinery):
-    page = visit("machinery/site/en/machinery.html").page
-    views = page.locator("[id^=bertviz]")
-    assert views.count() == 2
-    for index, tokens in enumerate((7, 5)):
-        view = views.nth(index)
-        view.locator("svg line").first.wait_for(state="attached")
-        # One line for each pair of tokens and head.
-        assert view.locator("svg line").count() >= tokens * tokens
-        assert view.locator("#layer option").count() == 2
 
 
 def test_the_theme_button_changes_the_ground_and_is_remembered(visit, machinery):

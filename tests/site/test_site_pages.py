@@ -145,11 +145,8 @@ def test_the_course_map_tells_written_from_planned(book):
         assert bool(row.find("a")) == bool(written)
 
 
-def test_attention_views_use_the_sites_own_scripts(machinery):
-    text = (machinery.folder / "machinery.html").read_text()
-    assert text.count("_static/vendor/d3.min") == 2
-    assert text.count("_static/vendor/require.min.js") == 2
-    for name in ("require.min.js", "d3.min.js", "jquery.min.js", "mathjax/tex-mml-chtml.js"):
+def test_scripts_that_pages_load_come_with_the_site(machinery):
+    for name in ("d3.min.js", "jquery.min.js", "mathjax/tex-mml-chtml.js"):
         assert (machinery.folder / "_static" / "vendor" / name).stat().st_size > 10_000
 
 

@@ -1,7 +1,7 @@
 """What the book's pages need beyond Jupyter Book, one idea a module.
 
-`assets` puts the vendored scripts and fonts into the site, `attention_views` lets BertViz load
-them from there, `chapter_run` shows when and where a notebook ran, `course_map`
+`assets` puts the vendored scripts and fonts into the site, `attention_views` lets BertViz's
+views load them from there, `chapter_run` shows when and where a notebook ran, `course_map`
 tables the chapters, `solutions` labels folded cells, and `languages` marks Chinese in English
 prose and links the editions.
 """

@@ -13,7 +13,6 @@ BOOK = Path(__file__).resolve().parents[2]
 VENDORED = {
     "mathjax/tex-mml-chtml.js": "mathjax/es5/tex-mml-chtml.js",
     "mathjax/output/chtml/fonts": "mathjax/es5/output/chtml/fonts",
-    "require.min.js": "requirejs/require.js",
     "d3.min.js": "d3/dist/d3.min.js",
     "jquery.min.js": "jquery/dist/jquery.min.js",
 } | {

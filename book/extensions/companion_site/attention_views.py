@@ -1,4 +1,4 @@
-"""BertViz views from the site's own files: its notebook outputs name scripts on another host."""
+"""Attention views from the site's own files: in a notebook they load two scripts from elsewhere."""
 
 import re
 from typing import Any
@@ -6,10 +6,9 @@ from typing import Any
 from docutils.nodes import document
 from sphinx.application import Sphinx
 
-# A script tag names the file; require.js is given the same address without ".js".
+# As companion/explanation/view_page.py writes them, in quotes.
 ADDRESS = re.compile(
-    r"https://cdnjs\.cloudflare\.com/ajax/libs/(?:require\.js|d3|jquery)/[\d.]+/"
-    r"(?P<file>(?:require|d3|jquery)\.min(?:\.js)?)"
+    r'"https://cdnjs\.cloudflare\.com/ajax/libs/(?:d3|jquery)/[\d.]+/(?P<file>(?:d3|jquery)\.min\.js)"'
 )
 
 
@@ -19,7 +18,7 @@ def use_local_scripts(
     """Rewrite the addresses in the page's body, relative to the page."""
     if "body" in context:
         vendor = context["pathto"]("_static/vendor", resource=True)
-        context["body"] = ADDRESS.sub(rf"{vendor}/\g<file>", context["body"])
+        context["body"] = ADDRESS.sub(rf'"{vendor}/\g<file>"', context["body"])
 
 
 def setup(app: Sphinx) -> None:
