@@ -14,6 +14,7 @@ from rich.table import Table
 
 from companion.bench.encoder import encoder_rows
 from companion.bench.fine_tuning import fine_tuning_rows
+from companion.bench.pretraining import pretraining_rows
 from companion.bench.tokenizer import tokenizer_rows
 from companion.errors import SettingsError
 
@@ -21,6 +22,7 @@ TABLES: dict[str, Callable[..., list[dict[str, Any]]]] = {
     "fine-tuning": fine_tuning_rows,
     "encoder": encoder_rows,
     "tokenizer": tokenizer_rows,
+    "pretraining": pretraining_rows,
 }
 
 

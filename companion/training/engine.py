@@ -151,7 +151,7 @@ class _Run:
         total = float(self.accelerator.reduce(torch.tensor(float(sum(counts))).to(self.device)))
         losses, tokens = [], 0
         for i, (batch, count) in enumerate(zip(pieces, counts, strict=True)):
-            tokens += int(batch["attention_mask"].sum()) if "attention_mask" in batch else 0
+            tokens += int((batch["attention_mask"] != 0).sum()) if "attention_mask" in batch else 0
             batch = {name: tensor.to(self.device) for name, tensor in batch.items()}
             last = i == len(pieces) - 1
             with self.accelerator.no_sync(self.model) if not last else nullcontext():
@@ -288,6 +288,8 @@ class _Run:
             self.plain_model.load_state_dict(self.best.weights)
         # Without this the model would go on casting its outputs as in training.
         self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
+        # Accelerate would pass a model that it knows by: the next run has a precision of its own.
+        vars(self.plain_model).pop("_is_accelerate_prepared", None)
         self.plain_model.zero_grad(set_to_none=True)
         self.plain_model.eval()
         return self.history

@@ -12,33 +12,12 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from companion import cli
 from tests.data.bad_tables import BAD_TABLES
 from tests.fixtures import texts_and_labels
 from tests.hub_server import HubServer
 
-COMMANDS = ["check", "train", "predict", "evaluate", "bench"]
+COMMANDS = ["check", "train", "predict", "evaluate", "pretrain", "bench"]
 QUICK = ["--epochs", "8", "--batch-size", "8", "--learning-rate", "3e-3", "--max-length", "32"]
-
-
-@pytest.fixture
-def companion(monkeypatch, capsys):
-    """Call the command in this process; gives exit code, standard output, standard error."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["companion", *map(str, arguments)])
-        monkeypatch.setattr(cli.console, "width", 200)
-        monkeypatch.setattr(cli.errors, "width", 200)
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as exit_:
-            code = int(exit_.code or 0)
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return code, out, err
-
-    return call
 
 
 @pytest.fixture(scope="module")

@@ -178,3 +178,26 @@ def test_precision_is_chosen_by_the_device():
     assert choose_precision("auto", torch.device("mps")) == "fp32"
     with pytest.raises(SettingsError, match=r"fp16 needs a GPU"):
         choose_precision("fp16", cpu)
+
+
+def test_a_second_run_of_a_model_has_its_own_precision():
+    model = make_model(dropout=0.0)
+    seen = []
+    part = next(model.children())  # the switch is set inside the model's own forward
+    part.register_forward_pre_hook(lambda *_: seen.append(torch.is_autocast_enabled("cpu")))
+    for precision in ("fp32", "bf16", "fp32", "bf16"):
+        settings = TrainSettings(max_steps=1, precision=precision, batch_size=8)
+        train(model, make_batches(), settings, progress=False)
+    assert seen == [False, True, False, True]
+
+
+def test_tokens_are_counted_in_rows_of_several_documents_too():
+    batches, model = make_batches(), make_model(dropout=0.0)
+    want = int(batches.collate(batches.plan(0)[0])["attention_mask"].sum())
+    collate = batches.collate
+    # Document numbers in place of ones, as packed rows have them.
+    batches.collate = lambda rows: {
+        name: 3 * x if name == "attention_mask" else x for name, x in collate(rows).items()
+    }
+    history = train(model, batches, TrainSettings(max_steps=1, batch_size=8), progress=False)
+    assert history.column("tokens") == [want]

@@ -1,31 +1,19 @@
-"""The command `companion`: parsing and printing only (chapter 20)."""
+"""From a table to a classifier and its answers: check, train, predict, evaluate."""
 
 import json
 import os
 import sys
-import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from companion.errors import CompanionError
+from companion.cli.common import AsJson, app, console
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
-
-app = typer.Typer(
-    help="Chinese and English text classification with BERT, from a table to a classifier.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-)
-console = Console()
-errors = Console(stderr=True)
 
 DataArgument = Annotated[
     str,
@@ -39,7 +27,6 @@ TextColumn = Annotated[str, typer.Option(help="The column that holds the texts."
 LabelColumn = Annotated[str, typer.Option(help="The column that holds the labels.")]
 SplitColumn = Annotated[str, typer.Option(help="The column that says train, dev or test.")]
 Encoding = Annotated[str, typer.Option(help="How the file is encoded, such as utf-8 or gb18030.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for another program.")]
 
 
 def read_data(
@@ -237,63 +224,3 @@ def evaluate(
     for label, row in zip(score.labels, score.confusion.tolist(), strict=True):
         table.add_row(label, *map(str, row))
     console.print(table)
-
-
-@app.command(
-    epilog="Example:  companion bench fine-tuning --rows 1000 --repeats 1 --out bench.json"
-)
-def bench(
-    table: Annotated[
-        str | None,
-        typer.Argument(
-            help="fine-tuning, encoder or tokenizer; by default all.", show_default=False
-        ),
-    ] = None,
-    data: Annotated[
-        str | None, typer.Option(help="What is read.", show_default="chnsenticorp")
-    ] = None,
-    rows: Annotated[int | None, typer.Option(help="Texts to use.", show_default=False)] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over them (fine-tuning).")] = None,
-    repeats: Annotated[int | None, typer.Option(help="Runs of each side.", min=1)] = None,
-    out: Annotated[Path | None, typer.Option(help="Also write the rows as JSON.")] = None,
-) -> None:
-    """Print the speed tables of this machine; both sides of a row in one run."""
-    from companion.bench import TABLES, as_table, machine, plan
-
-    measured = {}
-    for name, options in plan(table, data=data, rows=rows, epochs=epochs, repeats=repeats).items():
-        with console.status(f"measuring {name} …"):
-            measured[name] = TABLES[name](**options)
-        console.print(as_table(name, measured[name]))
-    if out is not None:
-        content = {"machine": machine(), "tables": measured}
-        out.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
-
-
-def main() -> None:
-    """Run the command; a user's mistake is a sentence on standard error and exit code 2."""
-    warnings.showwarning = _show_warning  # type: ignore[assignment]
-    try:
-        app()
-    except CompanionError as error:
-        errors.print(f"[bold red]Error:[/] {_plain(str(error))}", highlight=False, soft_wrap=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        errors.print("Interrupted. A training run goes on with --resume.")
-        sys.exit(130)
-
-
-def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
-    """Our own warnings as a sentence; other libraries' are not for the command's user."""
-    if category.__module__.startswith("companion."):
-        errors.print(f"[yellow]Note:[/] {_plain(str(message))}", highlight=False, soft_wrap=True)
-
-
-def _plain(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
-
-
-if __name__ == "__main__":
-    main()
