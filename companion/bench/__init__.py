@@ -63,6 +63,12 @@ def as_table(title: str, rows: list[dict[str, Any]]) -> Table:
     for column in columns:
         table.add_column(column, justify="left" if isinstance(rows[0][column], str) else "right")
     for row in rows:
-        values = (row[column] for column in columns)
-        table.add_row(*(f"{v:,.4g}" if isinstance(v, float) else str(v) for v in values))
+        table.add_row(*(_shown(row[column]) for column in columns))
     return table
+
+
+def _shown(value: Any) -> str:
+    """Four digits that count, and thousands in full: 1.147, 19,926."""
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

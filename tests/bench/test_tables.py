@@ -26,3 +26,8 @@ def test_an_option_that_a_table_lacks_is_an_error_that_names_one_that_has_it():
 def test_lists_stay_out_of_the_printed_table():
     table = as_table("speed", [{"side": "a", "ratio": 1.0, "all": [1, 2]}])
     assert [column.header for column in table.columns] == ["side", "ratio"]
+
+
+def test_numbers_are_readable():
+    cells = as_table("speed", [{"tokens/s": 19926.4, "ratio": 1.14706, "n": 15}]).columns
+    assert [next(iter(column.cells)) for column in cells] == ["19,926", "1.147", "15"]

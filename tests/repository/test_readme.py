@@ -41,3 +41,38 @@ def test_the_speed_table_is_that_of_the_stored_measurement():
             f"{row['dev accuracy']:.1%} | {row['peak MiB']:,.0f} |"
         )
         assert cells in README
+
+
+def pairs(table, *keys):
+    """Rows of a table two by two: the other side's and ours, of one kind."""
+    stored = json.loads((ROOT / "tests/bench/measured.json").read_text("utf-8"))
+    rows = stored["tables"][table]
+    ours = [row for row in rows if row["side"] == "companion"]
+    for own in ours:
+        others = [r for r in rows if all(r[k] == own[k] for k in keys) and r["ratio"] == 1]
+        yield others[0], own
+
+
+def test_the_speed_of_the_network_is_that_of_the_stored_measurement():
+    for other, own in pairs("encoder", "batches", "precision"):
+        assert (
+            f"| {own['batches']}, {own['precision']} | {other['tokens/s']:,.0f} | "
+            f"{own['tokens/s']:,.0f} | {own['ratio']:.2f} | {other['peak MiB']:,.0f} | "
+            f"{own['peak MiB']:,.0f} |"
+        ) in README
+
+
+def test_the_speed_of_the_tokenizer_is_that_of_the_stored_measurement():
+    for other, own in pairs("tokenizer", "data"):
+        speeds = f"{other['1000 characters/s']:,.0f} | {own['1000 characters/s']:,.0f}"
+        assert f"| {own['data']} | {speeds} | {own['ratio']:.1f} |" in README
+
+
+def test_the_speed_of_pretraining_is_that_of_the_stored_measurement():
+    stored = json.loads((ROOT / "tests/bench/measured.json").read_text("utf-8"))
+    for row in stored["tables"]["pretraining"]:
+        assert f"{row['tokens']:,} " in README
+        assert (
+            f"| {row['side']}, {row['precision']} | {row['tokens/s']:,.0f} | "
+            f"{row['ratio']:.1f} | {row['padding']:.0%} |"
+        ) in README
