@@ -7,9 +7,10 @@ Two scores are in use, with n() the number of occurrences in the corpus:
 - ``frequency``: n(ab). This is byte-pair encoding (Sennrich et al. 2016,
   https://aclanthology.org/P16-1162) and what the WordPiece trainer of ``tokenizers`` computes.
   The default, for it needs fewer tokens a text.
-- ``likelihood``: n(ab) / (n(a) n(b)). This is the rule of the original WordPiece (Schuster and
-  Nakajima 2012): the pair that most raises the corpus's likelihood under a unigram model. It
-  joins what is rarely seen apart.
+- ``likelihood``: n(ab) / (n(a) n(b)), often given as WordPiece's rule: the factor by which one
+  joint raises the likelihood under a unigram model, roughly. It joins what is rarely seen apart.
+  The original WordPiece (Schuster and Nakajima 2012) takes the pair whose joints all together
+  raise it most, which also counts how many there are; chapter 5 compares the three.
 """
 
 from __future__ import annotations
