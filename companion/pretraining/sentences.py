@@ -90,8 +90,9 @@ def sentence_order_pairs(
     """Two neighbouring segments of one document, in half of the pairs swapped (label 1).
 
     Topic gives no hint here, as it does in next-sentence prediction: only the order counts
-    (Lan et al. 2020, section 3.1, inter-sentence coherence). Arguments as there, but one
-    document is enough.
+    (Lan et al. 2020, section 3.1, inter-sentence coherence). The lengths of the two segments do
+    give a hint, because the second takes what the first has left; chapter 7 measures it.
+    Arguments as there, but one document is enough.
     """
     for number in range(len(documents)):
         paragraphs = [p for p in documents[number] if len(p)]
