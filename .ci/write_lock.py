@@ -1,7 +1,7 @@
 """Write requirements.lock and environment.yml from the packages installed beside this Python.
 
 To move to newer versions: make a fresh environment, `pip install --editable
-".[book,test,explain,deploy]" setuptools`, run this file with its Python, then `make test`.
+".[book,pretrain,test,explain,deploy]" setuptools`, run this file with its Python, then `make test`.
 """
 
 import tomllib
@@ -38,10 +38,11 @@ def pins() -> dict[str, str]:
 
 
 def direct_dependencies() -> list[str]:
-    """Names of the core's and the extras' requirements, in the order of pyproject.toml."""
+    """Names of the core's and the extras' requirements, each once, in the order of pyproject.toml."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     groups = [project["dependencies"], *project["optional-dependencies"].values()]
-    return [canonicalize_name(Requirement(text).name) for group in groups for text in group]
+    names = (canonicalize_name(Requirement(text).name) for group in groups for text in group)
+    return list(dict.fromkeys(names))
 
 
 def main() -> None:

@@ -66,6 +66,13 @@ def pretrain(
     whole_words: Annotated[
         str, typer.Option(help="Mask whole words: no, pieces (##), or jieba for Chinese too.")
     ] = "no",
+    embeddings: Annotated[
+        str,
+        typer.Option(
+            help="Where the token embeddings start: random, or skip-gram, vectors learned in a "
+            "minute on the same corpus; it needs gensim, and saves millions of tokens."
+        ),
+    ] = "random",
     dropout: Annotated[float, typer.Option(help="While pretraining.")] = 0.0,
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
     seed: Annotated[int, typer.Option(help="Decides order, masks and random weights.")] = 42,
@@ -92,6 +99,7 @@ def pretrain(
         learning_rate=learning_rate,
         mask_rate=mask_rate,
         whole_words=whole_words,  # type: ignore[arg-type]
+        embeddings=embeddings,  # type: ignore[arg-type]
         dropout=dropout,
         progress=not quiet,
         warmup_ratio=warmup_ratio,

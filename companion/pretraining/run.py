@@ -31,8 +31,10 @@ from companion.pretraining.result import (
     read_plan,
     save_result,
 )
+from companion.pretraining.skip_gram import start_from_skip_gram
 from companion.pretraining.speed import flops_per_token, measure_peak, tokens_attended
 from companion.pretraining.starting import (
+    Embeddings,
     Start,
     check_start,
     default_batch_size,
@@ -47,6 +49,7 @@ from companion.training import TrainSettings, choose_precision, train, write_ato
 from companion.training.checkpoints import refuse_other_run
 
 DEFAULT_MINUTES = 30.0
+VECTORS_FILE = "skip_gram.npy"
 EVALUATIONS = 10  # of a run whose number of updates is given
 
 
@@ -64,6 +67,7 @@ def pretrain(
     learning_rate: float | None = None,
     mask_rate: float = MASK_RATE,
     whole_words: WholeWords = "no",
+    embeddings: Embeddings = "random",
     dropout: float = 0.0,
     dev_rows: int = 256,
     progress: bool = True,
@@ -90,6 +94,8 @@ def pretrain(
         batch_size: rows in an update, over all devices; by default `default_batch_size`.
         learning_rate: peak; by default `default_learning_rate`.
         mask_rate, whole_words: see `Masking`.
+        embeddings: "random", or "skip-gram" to start those of the tokens from vectors learned in
+            a minute on the same corpus (see `skip_gram_vectors`); for random weights only.
         dropout: while pretraining. None is needed where no text is read often (Lan et al. 2020,
             Geiping and Goldstein 2023), and it costs time. The config that is saved keeps its own.
         dev_rows: at most so many held-out rows of each source are scored.
@@ -105,7 +111,7 @@ def pretrain(
     if finished := finished_run(out, resume=resume):
         return finished
     masking = Masking(rate=mask_rate, whole_words=whole_words)
-    check_start(model)
+    check_start(model, embeddings)
     _check(minutes, steps, dropout, dev_rows, batch_size, learning_rate, settings)
     # Accelerate settles here once which processes there are; alone it would overlook this wish.
     state = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
@@ -127,6 +133,8 @@ def pretrain(
     batches = MaskedBatches(
         split, packed.tokenizer, batch_size=batch_size, masking=masking, seed=run.seed
     )
+    if embeddings == "skip-gram":
+        start_from_skip_gram(started, batches, out / VECTORS_FILE, minutes, run.seed)
     held_out = held_out_rows(packed, dev_rows)
     plan = fixed_plan(out, minutes, steps, resume, started, batches, run, held_out, began)
     run = with_steps(run, plan, batches)
@@ -134,6 +142,7 @@ def pretrain(
         "minutes": plan["minutes"],
         "corpus": hashlib.sha256(json.dumps(packed.manifest["files"]).encode()).hexdigest()[:16],
         "start": fingerprint(started),
+        "embeddings": embeddings,
         "dropout": dropout,
         "dev_rows": dev_rows,
         **masking.identity(),
@@ -170,6 +179,7 @@ def pretrain(
     result = PretrainingResult(trained, packed.tokenizer, history, metrics)
     if state.is_main_process:
         save_result(result, out, config.max_position_embeddings)
+        (out / VECTORS_FILE).unlink(missing_ok=True)
     state.wait_for_everyone()
     return result
 

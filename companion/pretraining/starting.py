@@ -4,6 +4,7 @@ import hashlib
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal, get_args
 
 import torch
 from accelerate import PartialState
@@ -21,6 +22,7 @@ PIECE_TOKENS = {"cuda": 65536}  # that a device computes at once
 FEW_PIECE_TOKENS = 8192
 
 Start = str | Path | BertConfig | BertForMaskedLM
+Embeddings = Literal["random", "skip-gram"]
 
 
 def starting_model(
@@ -57,8 +59,17 @@ def starting_model(
     return model, config
 
 
-def check_start(start: Start) -> None:
-    """Raise SettingsError for a name that is neither a preset nor a folder."""
+def check_start(start: Start, embeddings: str = "random") -> None:
+    """Raise SettingsError for a start that there is not, or that `embeddings` does not suit."""
+    if embeddings not in get_args(Embeddings):
+        raise SettingsError(
+            f'embeddings is "{embeddings}"; use {" or ".join(get_args(Embeddings))}.'
+        )
+    if embeddings != "random" and not (isinstance(start, BertConfig) or str(start) in PRESETS):
+        raise SettingsError(
+            f'embeddings="{embeddings}" would replace those of the given model; it is for random '
+            f"weights ({', '.join(PRESETS)}, or a config)."
+        )
     if not isinstance(start, str | Path) or str(start) in PRESETS or Path(start).is_dir():
         return
     raise SettingsError(
