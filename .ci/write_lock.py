@@ -38,7 +38,7 @@ def pins() -> dict[str, str]:
 
 
 def direct_dependencies() -> list[str]:
-    """Names of the core's and the extras' requirements, each once, in the order of pyproject.toml."""
+    """The requirements of core and extras by name, each once, in the order of pyproject.toml."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     groups = [project["dependencies"], *project["optional-dependencies"].values()]
     names = (canonicalize_name(Requirement(text).name) for group in groups for text in group)
