@@ -70,7 +70,7 @@ def pretrain(
         str,
         typer.Option(
             help="Where the token embeddings start: random, or skip-gram, vectors learned in a "
-            "minute on the same corpus; it needs gensim, and saves millions of tokens."
+            "minute on the same corpus, from which the loss falls sooner (needs gensim)."
         ),
     ] = "random",
     dropout: Annotated[float, typer.Option(help="While pretraining.")] = 0.0,
