@@ -1,10 +1,9 @@
 """Exercises of chapter 3: right answers unlike the book's own are found right as well."""
 
-import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from companion.exercises import check
+from tests.exercises.answers import found_right, told_what_is_missing
 
 
 def looks_up_with_pytorch(query, keys, values):
@@ -56,8 +55,7 @@ def shares_of_sigmoids(query, key, value):
     return weights @ value, weights
 
 
-@pytest.mark.parametrize(
-    ("name", "answer"),
+test_another_right_answer_is_found_right = found_right(
     [
         ("3.1", looks_up_with_pytorch),
         ("3.2", says_it_for_each_pair),
@@ -66,11 +64,8 @@ def shares_of_sigmoids(query, key, value):
         ("3.3", builds_every_jacobian),
         ("3.4", combines_the_blocks_at_the_end),
         ("3.5", shares_of_sigmoids),
-    ],
+    ]
 )
-def test_another_right_answer_is_found_right(name, answer):
-    verdict = check(name, answer)
-    assert verdict.ok, verdict.message
 
 
 def hides_by_minus_infinity(lengths, causal=False):
@@ -88,8 +83,7 @@ def begins_the_largest_with_zero(query, blocks):
     return weighted / total
 
 
-@pytest.mark.parametrize(
-    ("name", "answer", "sentence"),
+test_an_unfinished_answer_is_told_what_is_missing = told_what_is_missing(
     [
         ("3.1", lambda query, keys, values: (keys @ query).softmax(0), "should"),
         ("3.2", hides_by_minus_infinity, "say True and False"),
@@ -98,9 +92,5 @@ def begins_the_largest_with_zero(query, blocks):
         ("3.4", lambda query, blocks: next(blocks)[1].mean(0), "the context should be"),
         ("3.4", begins_the_largest_with_zero, "begin with minus infinity"),
         ("3.5", lambda query, key, value: value, "return two things"),
-    ],
+    ]
 )
-def test_an_unfinished_answer_is_told_what_is_missing(name, answer, sentence):
-    verdict = check(name, answer)
-    assert not verdict.ok
-    assert sentence in verdict.message

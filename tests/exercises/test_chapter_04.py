@@ -2,14 +2,13 @@
 
 import math
 
-import pytest
 import torch
 import transformers
 
 from companion import BertConfig
-from companion.exercises import check
 from companion.exercises.chapter_04 import albert
 from companion.model.attention import split_heads
+from tests.exercises.answers import found_right, told_what_is_missing
 
 
 def computes_every_head(attention, states, head):
@@ -67,8 +66,7 @@ def widens_two_layers(budget, vocab_size):
     return BertConfig(vocab_size, width, 2, 4, 4 * width)
 
 
-@pytest.mark.parametrize(
-    ("name", "answer"),
+test_another_right_answer_is_found_right = found_right(
     [
         ("4.1", computes_every_head),
         ("4.2", turns_complex_numbers),
@@ -76,11 +74,8 @@ def widens_two_layers(budget, vocab_size):
         ("4.3", moves_the_norms),
         ("4.4", builds_an_albert),
         ("4.5", widens_two_layers),
-    ],
+    ]
 )
-def test_another_right_answer_is_found_right(name, answer):
-    verdict = check(name, answer)
-    assert verdict.ok, verdict.message
 
 
 def test_albert_base_has_its_published_size():
@@ -88,17 +83,12 @@ def test_albert_base_has_its_published_size():
     assert albert(BertConfig.base(vocab_size=30000), 128) == 11_683_584
 
 
-@pytest.mark.parametrize(
-    ("name", "answer", "sentence"),
+test_an_unfinished_answer_is_told_what_is_missing = told_what_is_missing(
     [
         ("4.1", lambda attention, states, head: attention(states)[1], "should have the shape"),
         ("4.2", lambda k, width: torch.eye(width + 1), "should have the shape"),
         ("4.3", lambda layer, x: layer(x, None)[0], "put it before each block"),
         ("4.4", lambda config, inner: 0, "should be 11,683,584"),
         ("4.5", lambda budget, vocab_size: budget, "return a BertConfig"),
-    ],
+    ]
 )
-def test_an_unfinished_answer_is_told_what_is_missing(name, answer, sentence):
-    verdict = check(name, answer)
-    assert not verdict.ok
-    assert sentence in verdict.message

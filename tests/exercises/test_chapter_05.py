@@ -6,9 +6,8 @@ from collections import Counter
 from itertools import pairwise
 
 import numpy as np
-import pytest
 
-from companion.exercises import check
+from tests.exercises.answers import found_right, told_what_is_missing
 
 
 def sorts_by_hand(train_words, test_words, size):
@@ -115,8 +114,7 @@ def asks_nfkc_for_letters_and_digits(text):
     return re.sub("[０-９Ａ-Ｚａ-ｚ]", fold, text)
 
 
-@pytest.mark.parametrize(
-    ("name", "answer"),
+test_another_right_answer_is_found_right = found_right(
     [
         ("5.1", sorts_by_hand),
         ("5.1", counts_with_numpy),
@@ -127,15 +125,11 @@ def asks_nfkc_for_letters_and_digits(text):
         ("5.4", compares_arrays),
         ("5.5", translates_with_a_table),
         ("5.5", asks_nfkc_for_letters_and_digits),
-    ],
+    ]
 )
-def test_another_right_answer_is_found_right(name, answer):
-    verdict = check(name, answer)
-    assert verdict.ok, verdict.message
 
 
-@pytest.mark.parametrize(
-    ("name", "answer", "sentence"),
+test_an_unfinished_answer_is_told_what_is_missing = told_what_is_missing(
     [
         ("5.1", lambda train, test, size: [1, 2], "should be a number"),
         ("5.1", lambda *given: 1 - sorts_by_hand(*given), "is the share that is known"),
@@ -151,9 +145,5 @@ def test_another_right_answer_is_found_right(name, answer):
         ("5.4", lambda offsets, a, b: [a < end for _, end in offsets], "a list of token numbers"),
         ("5.5", lambda text: text, "is still wide"),
         ("5.5", lambda text: list(text), "a string should be returned"),
-    ],
+    ]
 )
-def test_an_unfinished_answer_is_told_what_is_missing(name, answer, sentence):
-    verdict = check(name, answer)
-    assert not verdict.ok
-    assert sentence in verdict.message

@@ -3,7 +3,6 @@
 import re
 from itertools import product
 
-import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 
@@ -18,6 +17,7 @@ from companion.exercises.chapter_06 import (
     tries_heads_only,
 )
 from companion.model import BertConfig, BertModel
+from tests.exercises.answers import found_right, told_what_is_missing
 
 
 def embeds_one_text_at_a_time(weights, input_ids, token_type_ids):
@@ -115,8 +115,7 @@ def tries_everything(weights, input_ids, last_hidden_state):
     return None
 
 
-@pytest.mark.parametrize(
-    ("name", "answer"),
+test_another_right_answer_is_found_right = found_right(
     [
         ("6.1", embeds_one_text_at_a_time),
         ("6.2", scores_with_erf),
@@ -124,15 +123,11 @@ def tries_everything(weights, input_ids, last_hidden_state):
         ("6.4", changes_every_token),
         ("6.4", reads_less_of_the_text),
         ("6.5", tries_everything),
-    ],
+    ]
 )
-def test_another_right_answer_is_found_right(name, answer):
-    verdict = check(name, answer)
-    assert verdict.ok, verdict.message
 
 
-@pytest.mark.parametrize(
-    ("name", "answer", "sentence"),
+test_an_unfinished_answer_is_told_what_is_missing = told_what_is_missing(
     [
         ("6.1", lambda weights, ids, segments: ids, "should have the shape"),
         ("6.1", lambda weights, ids, segments: [None][0], "does your function return it?"),
@@ -142,12 +137,8 @@ def test_another_right_answer_is_found_right(name, answer):
         ("6.4", lambda model, ids, vocab_size: "right to left", "at the tokens after"),
         ("6.4", draws_another_id, "by itself"),
         ("6.5", lambda weights, ids, states: {"num_attention_heads": 4}, "not builtins.dict"),
-    ],
+    ]
 )
-def test_an_unfinished_answer_is_told_what_is_missing(name, answer, sentence):
-    verdict = check(name, answer)
-    assert not verdict.ok
-    assert sentence in verdict.message
 
 
 def test_each_typical_mistake_gets_a_sentence_of_its_own():

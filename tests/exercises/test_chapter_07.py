@@ -1,6 +1,5 @@
 """Exercises of chapter 7: right answers unlike the book's own are found right as well."""
 
-import pytest
 import torch
 
 from companion.exercises import check
@@ -20,6 +19,7 @@ from companion.exercises.chapter_07 import (
     uses_one_draw_twice,
     writes_into_the_input,
 )
+from tests.exercises.answers import found_right, told_what_is_missing
 
 
 def adds_up_one_by_one(logits, labels):
@@ -59,22 +59,17 @@ def pairs_of_neighbours(candidates, rate, generator):
     return candidates & coins.gather(1, (torch.arange(tokens) + shift) // 2)
 
 
-@pytest.mark.parametrize(
-    ("name", "answer"),
+test_another_right_answer_is_found_right = found_right(
     [
         ("7.1", adds_up_one_by_one),
         ("7.2", hides_token_by_token),
         ("7.3", corrupts_token_by_token),
         ("7.4", pairs_of_neighbours),
-    ],
+    ]
 )
-def test_another_right_answer_is_found_right(name, answer):
-    verdict = check(name, answer)
-    assert verdict.ok, verdict.message
 
 
-@pytest.mark.parametrize(
-    ("name", "answer", "sentence"),
+test_an_unfinished_answer_is_told_what_is_missing = told_what_is_missing(
     [
         ("7.1", lambda logits, labels: logits, "should have the shape"),
         ("7.1", lambda logits, labels: [None][0], "does your function return it?"),
@@ -83,12 +78,8 @@ def test_another_right_answer_is_found_right(name, answer):
         ("7.3", lambda masked, labels, sampled, mask: masked, "should return two things"),
         ("7.3", lambda masked, labels, sampled, mask: (masked, mask), "discriminator reads"),
         ("7.4", lambda candidates, rate, generator: candidates.long(), "dtype bool"),
-    ],
+    ]
 )
-def test_an_unfinished_answer_is_told_what_is_missing(name, answer, sentence):
-    verdict = check(name, answer)
-    assert not verdict.ok
-    assert sentence in verdict.message
 
 
 def test_each_typical_mistake_gets_a_sentence_of_its_own():

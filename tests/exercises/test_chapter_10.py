@@ -1,10 +1,10 @@
 """Exercises of chapter 10: right answers unlike the book's own are found right as well."""
 
-import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 
 from companion.exercises import check
+from tests.exercises.answers import found_right, told_what_is_missing
 
 
 def subtracts_the_largest_logit(logits, labels):
@@ -44,35 +44,26 @@ def falls_as_the_root(step, total):
     return min((step + 1) / warmup, (warmup / (step + 1)) ** 1.5)
 
 
-@pytest.mark.parametrize(
-    ("name", "answer"),
+test_another_right_answer_is_found_right = found_right(
     [
         ("10.1", subtracts_the_largest_logit),
         ("10.2", clips_with_pytorch),
         ("10.3", takes_all_logits_first),
         ("10.4", cuts_neighbouring_rows),
         ("10.5", falls_as_the_root),
-    ],
+    ]
 )
-def test_another_right_answer_is_found_right(name, answer):
-    verdict = check(name, answer)
-    assert verdict.ok, verdict.message
 
 
-@pytest.mark.parametrize(
-    ("name", "answer", "sentence"),
+test_an_unfinished_answer_is_told_what_is_missing = told_what_is_missing(
     [
         ("10.1", lambda logits, labels: F.cross_entropy(logits, labels), "return two things"),
         ("10.2", lambda gradients, max_norm: gradients[:1], "of the same shapes"),
         ("10.3", lambda model, batches: 0.0, "the mean loss over the 19 texts should be"),
         ("10.4", lambda model, batch, pieces: model.eval(), "there is no gradient"),
         ("10.5", lambda step, total: min(1.0, 10 * (step + 1) / total), "come down"),
-    ],
+    ]
 )
-def test_an_unfinished_answer_is_told_what_is_missing(name, answer, sentence):
-    verdict = check(name, answer)
-    assert not verdict.ok
-    assert sentence in verdict.message
 
 
 def test_clipping_that_divides_by_a_norm_of_zero_is_not_right_yet():
