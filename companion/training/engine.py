@@ -23,10 +23,10 @@ from companion.training.best import BestWeights
 from companion.training.checkpoints import CheckpointStore, refuse_other_run
 from companion.training.history import History
 from companion.training.optimizer import (
-    linear_warmup_decay,
     load_optimizer_tensors,
     make_optimizer,
     optimizer_tensors,
+    scheduled_rate,
     set_learning_rate,
 )
 from companion.training.progress import ProgressBar
@@ -122,7 +122,6 @@ class _Run:
             self.total_steps = min(self.total_steps, settings.max_steps)
         if self.total_steps == 0:
             raise SettingsError("There is no batch to train on: the training data is empty.")
-        self.warmup_steps = math.ceil(settings.warmup_ratio * self.total_steps)
         self.eval_steps = settings.eval_steps or len(batches)
 
         self.history = History()
@@ -138,9 +137,7 @@ class _Run:
         """Forward, backward, clip, step: the loop that chapter 10 builds line by line."""
         began = time.monotonic()
         rows = self.rows_of(self.step)
-        rate = self.settings.learning_rate * linear_warmup_decay(
-            self.step, self.total_steps, self.warmup_steps
-        )
+        rate = scheduled_rate(self.step, self.total_steps, self.settings)
         set_learning_rate(self.optimizer, rate)
         rank, processes = self.accelerator.process_index, self.accelerator.num_processes
         torch.manual_seed(_mix(self.settings.seed, self.step, rank))

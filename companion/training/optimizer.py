@@ -1,9 +1,12 @@
 """AdamW with the right parameter groups, and the linear schedule with warm-up (chapter 10)."""
 
+import math
 from collections.abc import Mapping
 
 import torch
 from torch import nn
+
+from companion.training.settings import TrainSettings
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:
@@ -30,15 +33,33 @@ def make_optimizer(
     return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.999), eps=1e-8, fused=True)
 
 
-def linear_warmup_decay(step: int, total_steps: int, warmup_steps: int) -> float:
+def linear_warmup_decay(
+    step: int, total_steps: int, warmup_steps: int, decay_steps: int | None = None
+) -> float:
     """The factor on the peak learning rate at update number `step` (the first is 0).
 
-    Rises from 1/warmup_steps to 1 over the warm-up, then falls in a straight line and would
-    reach 0 one update after the last, so that no update is wasted on a rate of zero.
+    Rises from 1/warmup_steps to 1 over the warm-up, and over the last `decay_steps` falls in a
+    straight line that would reach 0 one update after the last, so that no update is wasted on a
+    rate of zero. Between the two it is 1. Without `decay_steps` it falls from the warm-up on
+    (Devlin et al. 2019, appendix A.2); with fewer it is a trapezoid (Hägele et al. 2024,
+    https://arxiv.org/abs/2405.18392); with 0 it stays, so that the run can be continued.
     """
     if step < warmup_steps:
         return (step + 1) / warmup_steps
-    return max(0.0, (total_steps - step) / max(1, total_steps - warmup_steps))
+    if decay_steps is None:
+        decay_steps = total_steps - warmup_steps
+    return max(0.0, min(1.0, (total_steps - step) / max(1, decay_steps)))
+
+
+def scheduled_rate(step: int, total_steps: int, settings: TrainSettings) -> float:
+    """The learning rate of update number `step` (the first is 0) of a run with these settings."""
+    warmup, decay = settings.warmup_ratio, settings.decay_ratio
+    return settings.learning_rate * linear_warmup_decay(
+        step,
+        total_steps,
+        math.ceil(warmup * total_steps),
+        None if decay is None else math.ceil(decay * total_steps),
+    )
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:

@@ -24,6 +24,7 @@ class TrainSettings:
     gradient_accumulation_steps: int = 1  # pieces that a batch is cut into
     learning_rate: float = 5e-5  # peak
     warmup_ratio: float = 0.1  # share of all updates in which the rate rises
+    decay_ratio: float | None = None  # ... in which it falls; None is all that are left, 0 is none
     weight_decay: float = 0.01  # on matrices, not on biases and norms
     max_grad_norm: float = 1.0  # over all parameters together
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
@@ -57,6 +58,11 @@ class TrainSettings:
             raise SettingsError(
                 f"warmup_ratio is {self.warmup_ratio}; it is a share of the run, from 0 up to "
                 "but not including 1."
+            )
+        if self.decay_ratio is not None and not 0 <= self.decay_ratio <= 1 - self.warmup_ratio:
+            raise SettingsError(
+                f"decay_ratio is {self.decay_ratio}; it is a share of the run, from 0 up to what "
+                f"the warm-up of {self.warmup_ratio:g} leaves."
             )
         if self.weight_decay < 0 or self.max_grad_norm <= 0:
             raise SettingsError("weight_decay must be 0 or more and max_grad_norm above 0.")

@@ -16,6 +16,7 @@ from companion.training import (
     train,
 )
 from companion.training.best import BestWeights
+from companion.training.optimizer import scheduled_rate
 from tests.training.worker import loss_on, make_batches, make_model
 
 FP32 = {"precision": "fp32", "batch_size": 8, "learning_rate": 1e-3}
@@ -143,6 +144,17 @@ def test_the_schedule_rises_to_one_falls_in_a_line_and_wastes_no_update(total, r
     assert linear_warmup_decay(total, total, warmup) == 0
 
 
+@given(st.integers(1, 400), st.floats(0, 0.5), st.floats(0, 0.5))
+def test_the_trapezoid_stays_at_its_peak_until_the_fall(total, warmup_ratio, decay_ratio):
+    settings = TrainSettings(warmup_ratio=warmup_ratio, decay_ratio=decay_ratio, learning_rate=0.5)
+    rates = [scheduled_rate(step, total, settings) / 0.5 for step in range(total)]
+    warmup, decay = math.ceil(warmup_ratio * total), math.ceil(decay_ratio * total)
+    assert all(rate == 1 for rate in rates[warmup : total - decay + 1])
+    # Counted from the end, the fall is 1/decay, 2/decay, ... up to the warm-up at the latest.
+    falling = rates[max(warmup, total - decay) :][::-1]
+    assert falling == [pytest.approx((i + 1) / decay) for i in range(len(falling))]
+
+
 def test_biases_and_norms_do_not_decay():
     model = make_model()
     decays, plain = parameter_groups(model, 0.01)
@@ -161,6 +173,8 @@ def test_biases_and_norms_do_not_decay():
         ({"batch_size": -3}, "batch_size is -3"),
         ({"learning_rate": 5}, "between 0 and 1"),
         ({"warmup_ratio": 1.0}, "a share of the run"),
+        ({"warmup_ratio": 0.2, "decay_ratio": 0.9}, "up to what the warm-up of 0.2 leaves"),
+        ({"decay_ratio": -0.1}, "decay_ratio is -0.1"),
         ({"precision": "int3"}, 'precision is "int3"; use auto, fp32, bf16 or fp16'),
         ({"batch_size": 4, "gradient_accumulation_steps": 8}, "into empty pieces"),
         ({"weight_decay": -1.0}, "weight_decay must be 0 or more"),
