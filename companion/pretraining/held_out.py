@@ -2,7 +2,8 @@
 
 The masks depend on the row alone: not on the run's seed, its epoch or its way of masking. So the
 numbers of two runs on one corpus can be compared, and a curve falls because the model got better
-and not because the questions got easier.
+and not because the questions got easier. Only [MASK] is asked: the chosen tokens that stand there
+as they are could be copied, and a model that learns to copy would seem to learn the language.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from accelerate import PartialState
 from accelerate.utils import reduce
 from torch import nn
 
-from companion.pretraining.batches import Masker, Masking, Rows
+from companion.pretraining.batches import Batch, Masker, Masking, Rows
 from companion.pretraining.masking import IGNORED
 from companion.text import WordPieceTokenizer
 
@@ -45,7 +46,9 @@ class HeldOut:
             numbers = np.unique(np.linspace(0, len(split) - 1, min(rows, len(split))).astype(int))
             parts = [numbers[i : i + ROWS_AT_ONCE] for i in range(0, len(numbers), ROWS_AT_ONCE)]
             if parts:
-                self.batches[source] = [masker.batch(*split.rows(p), 0, p) for p in parts]
+                self.batches[source] = [
+                    _hidden_only(masker.batch(*split.rows(p), 0, p), masker.mask_id) for p in parts
+                ]
 
     def __bool__(self) -> bool:
         return bool(self.batches)
@@ -54,7 +57,7 @@ class HeldOut:
     def __call__(self, model: nn.Module) -> dict[str, float]:
         """Score a model for masked words; processes share the work and all get the result.
 
-        Returns `dev_loss` (mean over all masked tokens, in nats) and `dev_accuracy` (share of
+        Returns `dev_loss` (mean over all hidden tokens, in nats) and `dev_accuracy` (share of
         them whose highest score is the true token); where there are several sources, both also
         for each group and each source that is not the only one of its group: `dev_loss_zh`.
         """
@@ -85,6 +88,11 @@ class HeldOut:
             if len(by_name) > 1 and [name] not in self.groups.values():
                 result |= _means(score, f"_{name}")
         return result
+
+
+def _hidden_only(batch: Batch, mask_id: int) -> Batch:
+    labels = batch["labels"].masked_fill(batch["input_ids"] != mask_id, IGNORED)
+    return batch | {"labels": labels}
 
 
 def _means(sums: torch.Tensor, suffix: str) -> dict[str, float]:

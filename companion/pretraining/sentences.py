@@ -87,23 +87,23 @@ def sentence_order_pairs(
     *,
     short_probability: float = SHORT_PROBABILITY,
 ) -> Iterator[SegmentPair]:
-    """Two neighbouring segments of one document, in half of the pairs swapped (label 1).
+    """What stands before and after a paragraph's end, in half of the pairs swapped (label 1).
 
     Topic gives no hint here, as it does in next-sentence prediction: only the order counts
-    (Lan et al. 2020, section 3.1, inter-sentence coherence). The lengths of the two segments do
-    give a hint, because the second takes what the first has left; chapter 7 measures it.
-    Arguments as there, but one document is enough.
+    (Lan et al. 2020, section 3.1, inter-sentence coherence). Nor do the lengths: how much of the
+    room each side may fill is drawn so that both are treated alike. Arguments as there, but one
+    document is enough.
     """
     for number in range(len(documents)):
         paragraphs = [p for p in documents[number] if len(p)]
-        place = 0
-        while place + 1 < len(paragraphs):
+        tokens, used = _join(paragraphs), 0
+        for border in np.cumsum([len(p) for p in paragraphs[:-1]]).astype(int).tolist():
+            if border < used:
+                continue
             room = _draw_room(row_length, rng, short_probability)
-            first, after = _take(paragraphs, place, max(1, int(rng.integers(1, room))))
-            if after == len(paragraphs):
-                first, after = _join(paragraphs[place : after - 1]), after - 1
-            second, place = _take(paragraphs, after, max(1, room - len(first)))
-            cut_pair(first, second, room, rng)
+            before = int(rng.integers(1, room))
+            used = border + room - before
+            first, second = tokens[max(0, border - before) : border], tokens[border:used]
             swapped = int(rng.random() < 0.5)
             pair = (second, first) if swapped else (first, second)
             yield SegmentPair(*pair, swapped, (number, number))

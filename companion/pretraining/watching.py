@@ -62,6 +62,6 @@ def _line(scores: dict[str, float], speed: float, share: float) -> str:
         return f"{scores[f'dev_{kind}']:{form}}" + (f" ({', '.join(parts)})" if parts else "")
 
     return (
-        f"held out: loss {shown('loss', '.3f')}, masked tokens found {shown('accuracy', '.1%')}; "
+        f"held out: loss {shown('loss', '.3f')}, hidden tokens found {shown('accuracy', '.1%')}; "
         f"{speed:,.0f} tokens/s, {share:.0%} of the measured peak"
     )

@@ -245,8 +245,20 @@ def test_sentence_order_swaps_half_of_neighbouring_segments():
     assert stats.binomtest(swapped, len(pairs), 0.5).pvalue > LIKELY
     for pair in pairs:
         before, after = (pair.second, pair.first) if pair.label else (pair.first, pair.second)
-        assert owner(before) == owner(after) and 1 <= after[0] - before[-1] <= ROW + 30
+        assert owner(before) == owner(after) and after[0] - before[-1] == 1
         assert len(before) + len(after) <= ROW - 3
+
+
+def test_the_lengths_of_two_segments_do_not_tell_their_order():
+    """Whoever guesses from the lengths alone is right about half the time."""
+    pairs = [
+        pair
+        for seed in range(40)
+        for pair in sentence_order_pairs(DOCUMENTS, ROW, np.random.default_rng(seed))
+        if len(pair.first) != len(pair.second)
+    ]
+    right = sum((len(pair.first) > len(pair.second)) == pair.label for pair in pairs)
+    assert len(pairs) > 5000 and abs(right / len(pairs) - 0.5) < 0.03
 
 
 def test_pairs_need_two_documents_and_room():

@@ -136,6 +136,14 @@ def test_held_out_rows_are_scored_alike_whatever_the_run(corpus):
     assert not HeldOut({}, corpus.tokenizer)
 
 
+def test_only_what_is_hidden_is_asked_of_held_out_rows(corpus):
+    """Neither a chosen token that was kept nor one that was exchanged counts."""
+    for batches in running.held_out_rows(corpus, 16).batches.values():
+        for batch in batches:
+            hidden = batch["input_ids"] == corpus.tokenizer.mask_id
+            assert hidden.any() and torch.equal(batch["labels"] != -100, hidden)
+
+
 def test_the_formula_counts_the_operations_that_pytorch_counts(corpus):
     config = worker.tiny_config(31, num_hidden_layers=2)
     model = BertForMaskedLM(config).train()
