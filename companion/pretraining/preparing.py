@@ -46,6 +46,7 @@ def prepare_corpus(
     min_tokens: int = 5,
     deduplicate: bool = True,
     exclude: Texts = (),
+    shares: Mapping[str, float] | None = None,
     progress: bool = True,
 ) -> PackedCorpus:
     """Make a packed corpus in the folder `out`, all of it or nothing.
@@ -66,6 +67,8 @@ def prepare_corpus(
         deduplicate: keep each paragraph only once, wherever it stands. Paragraphs that differ in
             case, punctuation or white space only count as the same.
         exclude: sources whose documents and paragraphs must not get in, such as test texts.
+        shares: the share of the documents of a source that is taken, by its name; which ones
+            follows from their letters, and the held-out ones are always among them.
         progress: show a bar.
 
     Raises:
@@ -76,11 +79,8 @@ def prepare_corpus(
     out = Path(out)
     _check_settings(out, row_length, dev_share, min_tokens)
     found = find_sources(sources)
-    if unknown := set(languages or {}) - {source.name for source in found}:
-        raise SettingsError(
-            f"languages names {', '.join(sorted(unknown))}, but the sources are "
-            f"{', '.join(source.name for source in found)}."
-        )
+    shares = dict(shares or {})
+    _check_names(found, languages=languages or {}, shares=shares)
     bulk, special = bulk_tokenizer(tokenizer)
     size = bulk.get_vocab_size(with_added_tokens=True)
     form = RowFormat(row_length, np.dtype("<u2" if size <= 1 << 16 else "<u4"), special)
@@ -94,7 +94,9 @@ def prepare_corpus(
         files = {TOKENIZER: _write(folder / TOKENIZER, pipeline)}
         for name in SPLITS:
             writers[name] = SplitWriter(folder, name, form, seed)
-        told = _tell_sources(found, languages or {}, filters, bulk, writers, min_tokens, progress)
+        told = _tell_sources(
+            found, languages or {}, shares, filters, bulk, writers, min_tokens, progress
+        )
         for name, writer in writers.items():
             for kind, file in writer.files.items():
                 files[f"{name}.{kind}.bin"] = file.finish()
@@ -108,6 +110,7 @@ def prepare_corpus(
                 "min_tokens": min_tokens,
                 "deduplicate": deduplicate,
                 "excluded_texts": len(filters.excluded),
+                "shares": shares,
             },
             "tokenizer": {
                 "sha256": hashlib.sha256(pipeline).hexdigest(),
@@ -149,6 +152,7 @@ def prepare_corpus(
 def _tell_sources(
     sources: list[Source],
     languages: Mapping[str, str],
+    shares: Mapping[str, float],
     filters: Filters,
     tokenizer: Tokenizer,
     writers: Mapping[str, SplitWriter],
@@ -166,7 +170,8 @@ def _tell_sources(
             counts = dict.fromkeys(COUNTS, 0)
             documents = source.documents(bar.update)
             first = list(islice(documents, LANGUAGE_DOCUMENTS))
-            sifted = (filters.sift(d, counts) for d in chain(first, documents))
+            share = shares.get(source.name, 1.0)
+            sifted = (filters.sift(d, counts, share) for d in chain(first, documents))
             for split, paragraphs in tokenised(tokenizer, sifted, writers["train"].form.dtype):
                 if sum(map(len, paragraphs)) < min_tokens:
                     counts["documents_short"] += 1
@@ -197,6 +202,19 @@ def _tell_sources(
             )
             bar.update(start + source.path.stat().st_size - bar.n)
     return told
+
+
+def _check_names(sources: list[Source], **given: Mapping[str, Any]) -> None:
+    """What is given by the name of a source names one; a share is one."""
+    for setting, values in given.items():
+        if unknown := set(values) - {source.name for source in sources}:
+            raise SettingsError(
+                f"{setting} names {', '.join(sorted(unknown))}, but the sources are "
+                f"{', '.join(source.name for source in sources)}."
+            )
+    for name, share in given["shares"].items():
+        if not 0 < share <= 1:
+            raise SettingsError(f"The share of {name} is {share}; it lies above 0 and up to 1.")
 
 
 def _check_settings(out: Path, row_length: int, dev_share: float, min_tokens: int) -> None:

@@ -12,6 +12,7 @@ Texts = str | Path | Iterable[str | Path]
 SPLITS = ("train", "dev")
 COUNTS = (
     "documents_read",
+    "documents_left_out",
     "documents_excluded",
     "documents_repeated",
     "documents_without_text",
@@ -36,13 +37,21 @@ class Filters:
                 _, keys = _cleaned(document)
                 self.excluded.update(hash64(key) for key in [*keys, "".join(keys)] if key)
 
-    def sift(self, document: list[str], counts: dict[str, int]) -> tuple[str, list[str]]:
-        """The split of a document, and its paragraphs that are kept; counts the others."""
+    def sift(
+        self, document: list[str], counts: dict[str, int], share: float = 1.0
+    ) -> tuple[str, list[str]]:
+        """The split of a document, and its paragraphs that are kept; counts the others.
+
+        Of all documents `share` are taken, those that are held out first.
+        """
         counts["documents_read"] += 1
         paragraphs, keys = _cleaned(document)
         whole = hash64("".join(keys))
         if whole in self.excluded:
             counts["documents_excluded"] += 1
+            return "", []
+        if whole >= share * HASH_RANGE:
+            counts["documents_left_out"] += 1
             return "", []
         kept = []
         for paragraph, key in zip(paragraphs, keys, strict=True):

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from scipy import stats
 
 import companion
 from companion.errors import DataError, NotFoundError, SettingsError
@@ -175,6 +176,31 @@ def test_the_language_is_told_from_the_text_unless_it_is_named(tmp_path):
 
 
 # Cleaning, repeats, held-out documents ------------------------------------------------------------
+
+
+def test_a_share_of_a_source_is_the_same_documents_each_time_and_keeps_what_is_held_out(tmp_path):
+    words = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+    texts = [f"{a} {b} {c} again and again" for a in words for b in words for c in words]
+    (tmp_path / "many.txt").write_text("\n\n".join(texts) + "\n", "utf-8")
+
+    def made(name, **settings):
+        corpus = prepare_corpus(tmp_path / "many.txt", tmp_path / name, tokenizer=ASSETS,
+                                dev_share=0.1, progress=False, **settings)  # fmt: skip
+        return corpus, {s: {tuple(p) for d in corpus.split(s).documents[:] for p in d}
+                        for s in ("train", "dev")}  # fmt: skip
+
+    _, everything = made("all")
+    corpus, third = made("third", shares={"many": 0.3})
+    assert third["dev"] == everything["dev"] and third["train"] < everything["train"]
+    kept = len(third["train"]) + len(third["dev"])
+    assert stats.binomtest(kept, len(texts), 0.3).pvalue > 1e-6
+    assert corpus.manifest["sources"][0]["documents_left_out"] == len(texts) - kept
+    for shares, sentence in (
+        ({"few": 0.5}, "shares names few"),
+        ({"many": 1.5}, "is 1.5; it lies"),
+    ):
+        with pytest.raises(SettingsError, match=sentence):
+            prepare_corpus(tmp_path / "many.txt", tmp_path / "x", tokenizer=ASSETS, shares=shares)
 
 
 @pytest.mark.parametrize(
