@@ -1,4 +1,4 @@
-"""From raw text to a pretrained BERT: pretrain."""
+"""From raw text to a pretrained BERT: prepare, pretrain."""
 
 import os
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from companion.cli.common import app, console
+from companion.errors import SettingsError
 
 
 @app.command(
@@ -57,6 +58,14 @@ def pretrain(
         float | None, typer.Option(help="Peak learning rate.", show_default="by model")
     ] = None,
     warmup_ratio: Annotated[float, typer.Option(help="Share of updates with a rising rate.")] = 0.1,
+    decay_ratio: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of updates, at the end, with a falling rate; 0 keeps the peak, for a run "
+            "that another one goes on from.",
+            show_default="all after the warm-up",
+        ),
+    ] = None,
     weight_decay: Annotated[float, typer.Option(help="AdamW's decay of matrices.")] = 0.01,
     gradient_accumulation_steps: Annotated[
         int | None,
@@ -66,13 +75,14 @@ def pretrain(
     whole_words: Annotated[
         str, typer.Option(help="Mask whole words: no, pieces (##), or jieba for Chinese too.")
     ] = "no",
-    embeddings: Annotated[
-        str,
+    head_start: Annotated[
+        bool | None,
         typer.Option(
-            help="Where the token embeddings start: random, or skip-gram, vectors learned in a "
-            "minute on the same corpus, from which the loss falls sooner (needs gensim)."
+            help="Random weights that know which tokens are alike, and look at their neighbours: "
+            "the loss falls many times sooner.",
+            show_default="on for random weights",
         ),
-    ] = "random",
+    ] = None,
     dropout: Annotated[float, typer.Option(help="While pretraining.")] = 0.0,
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")] = "auto",
     seed: Annotated[int, typer.Option(help="Decides order, masks and random weights.")] = 42,
@@ -99,10 +109,11 @@ def pretrain(
         learning_rate=learning_rate,
         mask_rate=mask_rate,
         whole_words=whole_words,  # type: ignore[arg-type]
-        embeddings=embeddings,  # type: ignore[arg-type]
+        head_start=head_start,
         dropout=dropout,
         progress=not quiet,
         warmup_ratio=warmup_ratio,
+        decay_ratio=decay_ratio,
         weight_decay=weight_decay,
         precision=precision,
         seed=seed,
@@ -118,7 +129,7 @@ def pretrain(
         if name.startswith("dev_loss"):
             share = done["dev"][name.replace("loss", "accuracy")]
             of = name.removeprefix("dev_loss").removeprefix("_") or "held out"
-            line = f"{of:>10}: loss {value:.3f}, {share:.1%} of the masked tokens found"
+            line = f"{of:>10}: loss {value:.3f}, {share:.1%} of the hidden tokens found"
             console.print(line, highlight=False)
     console.print(
         f"{done['tokens']:,} tokens in {done['updates']:,} updates and {done['seconds']:,.0f} s: "
@@ -126,3 +137,69 @@ def pretrain(
         f"{done['device']}; saved in {out}",
         highlight=False,
     )
+
+
+@app.command(
+    epilog="Examples:  companion prepare wiki.txt.xz reviews.csv:text --out runs/corpus      "
+    "companion prepare zh.txt.xz sst2 --out runs/corpus --exclude sst2:dev --share zh=0.3"
+)
+def prepare(
+    sources: Annotated[
+        list[str],
+        typer.Argument(help="Raw text, as for companion pretrain.", show_default=False),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the corpus.", show_default=False)],
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(help="Texts that must not get in, such as test texts; may be repeated."),
+    ] = None,
+    share: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=0.3 takes that share of a source's documents; may be repeated."),
+    ] = None,
+    tokenizer: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of a tokenizer.", show_default="the shipped Chinese and English one"
+        ),
+    ] = None,
+    row_length: Annotated[int, typer.Option(help="Positions in a row.")] = 128,
+    dev_share: Annotated[float, typer.Option(help="Share of the documents held out.")] = 0.005,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+) -> None:
+    """Clean, deduplicate, tokenise and pack raw text, once for many runs of companion pretrain."""
+    from companion.pretraining import prepare_corpus
+    from companion.pretraining.opening import ASSETS
+
+    corpus = prepare_corpus(
+        sources,
+        out,
+        tokenizer=tokenizer or ASSETS,
+        row_length=row_length,
+        dev_share=dev_share,
+        exclude=exclude or (),
+        shares=dict(_share(text) for text in share or []),
+        progress=not quiet,
+    )
+    for source in corpus.manifest["sources"]:
+        left = source["documents_excluded"] + source["documents_repeated"]
+        console.print(
+            f"{source['name']} ({source['language']}): {source['train']['tokens']:,} tokens to "
+            f"train on, {source['dev']['tokens']:,} held out; {left:,} of "
+            f"{source['documents_read']:,} documents excluded or repeated",
+            highlight=False,
+        )
+    facts = corpus.manifest["splits"]["train"]
+    console.print(
+        f"{facts['tokens']:,} tokens in {facts['rows']:,} rows, {facts['positions_in_use']:.1%} of "
+        f"the positions in use; saved in {out}",
+        highlight=False,
+    )
+
+
+def _share(text: str) -> tuple[str, float]:
+    name, _, value = text.rpartition("=")
+    try:
+        return name, float(value)
+    except ValueError:
+        raise SettingsError(f"--share takes NAME=0.3, found {text!r}.") from None

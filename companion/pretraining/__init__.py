@@ -16,7 +16,7 @@
 | held_out, watching | loss and accuracy on held-out rows; the speed of a run |
 | speed, time_box | arithmetic by formula, the measured peak; updates that fit into minutes |
 | opening, starting | the corpus and the model that a run begins with |
-| skip_gram | vectors that the token embeddings can start from |
+| head_start | weights that know which tokens are alike, and look at their neighbours |
 | run, result | `pretrain`, and what it leaves behind |
 """
 

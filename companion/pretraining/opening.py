@@ -6,13 +6,13 @@ from pathlib import Path
 
 from accelerate import PartialState
 
+from companion.data.lookup import ASSETS
 from companion.errors import SettingsError
 from companion.pretraining.corpus import MANIFEST, PackedCorpus
 from companion.pretraining.preparing import prepare_corpus
 from companion.pretraining.reading import find_sources
 from companion.text import WordPieceTokenizer
 
-ASSETS = Path(__file__).parents[1] / "assets"  # the shipped bilingual vocabulary
 Sources = str | Path | Iterable[str | Path]
 
 

@@ -17,6 +17,7 @@ from companion.errors import SettingsError
 from companion.model import BertForMaskedLM
 from companion.pretraining.batches import MaskedBatches, Masking, WholeWords
 from companion.pretraining.corpus import PackedCorpus
+from companion.pretraining.head_start import start_run_ahead
 from companion.pretraining.held_out import HeldOut
 from companion.pretraining.masking import MASK_RATE
 from companion.pretraining.opening import Sources, open_corpus
@@ -31,10 +32,8 @@ from companion.pretraining.result import (
     read_plan,
     save_result,
 )
-from companion.pretraining.skip_gram import start_from_skip_gram
 from companion.pretraining.speed import flops_per_token, measure_peak, tokens_attended
 from companion.pretraining.starting import (
-    Embeddings,
     Start,
     check_start,
     default_batch_size,
@@ -49,7 +48,7 @@ from companion.training import TrainSettings, choose_precision, train, write_ato
 from companion.training.checkpoints import refuse_other_run
 
 DEFAULT_MINUTES = 30.0
-VECTORS_FILE = "skip_gram.npy"
+VECTORS_FILE = "neighbours.npy"
 EVALUATIONS = 10  # of a run whose number of updates is given
 
 
@@ -67,7 +66,7 @@ def pretrain(
     learning_rate: float | None = None,
     mask_rate: float = MASK_RATE,
     whole_words: WholeWords = "no",
-    embeddings: Embeddings = "random",
+    head_start: bool | None = None,
     dropout: float = 0.0,
     dev_rows: int = 256,
     progress: bool = True,
@@ -94,8 +93,9 @@ def pretrain(
         batch_size: rows in an update, over all devices; by default `default_batch_size`.
         learning_rate: peak; by default `default_learning_rate`.
         mask_rate, whole_words: see `Masking`.
-        embeddings: "random", or "skip-gram" to start those of the tokens from vectors learned in
-            a minute on the same corpus (see `skip_gram_vectors`); for random weights only.
+        head_start: whether random weights know at the start which tokens are alike, and look at
+            their neighbours (see `companion.pretraining.head_start`): the loss falls many times
+            sooner. By default a preset or a config does, and a model that is given does not.
         dropout: while pretraining. None is needed where no text is read often (Lan et al. 2020,
             Geiping and Goldstein 2023), and it costs time. The config that is saved keeps its own.
         dev_rows: at most so many held-out rows of each source are scored.
@@ -111,7 +111,7 @@ def pretrain(
     if finished := finished_run(out, resume=resume):
         return finished
     masking = Masking(rate=mask_rate, whole_words=whole_words)
-    check_start(model, embeddings)
+    head_start = check_start(model, head_start)
     _check(minutes, steps, dropout, dev_rows, batch_size, learning_rate, settings)
     # Accelerate settles here once which processes there are; alone it would overlook this wish.
     state = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
@@ -133,8 +133,8 @@ def pretrain(
     batches = MaskedBatches(
         split, packed.tokenizer, batch_size=batch_size, masking=masking, seed=run.seed
     )
-    if embeddings == "skip-gram":
-        start_from_skip_gram(started, batches, out / VECTORS_FILE, minutes, run.seed)
+    if head_start:
+        start_run_ahead(started, batches, out / VECTORS_FILE, minutes, run.seed)
     held_out = held_out_rows(packed, dev_rows)
     plan = fixed_plan(out, minutes, steps, resume, started, batches, run, held_out, began)
     run = with_steps(run, plan, batches)
@@ -142,7 +142,7 @@ def pretrain(
         "minutes": plan["minutes"],
         "corpus": hashlib.sha256(json.dumps(packed.manifest["files"]).encode()).hexdigest()[:16],
         "start": fingerprint(started),
-        "embeddings": embeddings,
+        "head_start": head_start,
         "dropout": dropout,
         "dev_rows": dev_rows,
         **masking.identity(),

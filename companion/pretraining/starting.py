@@ -4,7 +4,6 @@ import hashlib
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, get_args
 
 import torch
 from accelerate import PartialState
@@ -22,7 +21,6 @@ PIECE_TOKENS = {"cuda": 65536}  # that a device computes at once
 FEW_PIECE_TOKENS = 8192
 
 Start = str | Path | BertConfig | BertForMaskedLM
-Embeddings = Literal["random", "skip-gram"]
 
 
 def starting_model(
@@ -59,19 +57,19 @@ def starting_model(
     return model, config
 
 
-def check_start(start: Start, embeddings: str = "random") -> None:
-    """Raise SettingsError for a start that there is not, or that `embeddings` does not suit."""
-    if embeddings not in get_args(Embeddings):
+def check_start(start: Start, head_start: bool | None = None) -> bool:
+    """Whether the run gets a head start: by default random weights do.
+
+    Raises SettingsError for a start that there is not, or that a head start would overwrite.
+    """
+    random = isinstance(start, BertConfig) or str(start) in PRESETS
+    if head_start and not random:
         raise SettingsError(
-            f'embeddings is "{embeddings}"; use {" or ".join(get_args(Embeddings))}.'
-        )
-    if embeddings != "random" and not (isinstance(start, BertConfig) or str(start) in PRESETS):
-        raise SettingsError(
-            f'embeddings="{embeddings}" would replace those of the given model; it is for random '
+            "A head start would overwrite what the given model has learned; it is for random "
             f"weights ({', '.join(PRESETS)}, or a config)."
         )
-    if not isinstance(start, str | Path) or str(start) in PRESETS or Path(start).is_dir():
-        return
+    if not isinstance(start, str | Path) or random or Path(start).is_dir():
+        return random if head_start is None else head_start
     raise SettingsError(
         f'There is no model "{start}": give {", ".join(PRESETS)} for random weights, or a folder '
         "with config.json and model.safetensors."

@@ -53,6 +53,25 @@ def test_progress_shows_the_held_out_loss(companion, texts, start, tmp_path):
     assert "en: loss" in said and "zh: loss" in said
 
 
+def test_a_corpus_is_prepared_once_for_many_runs(companion, texts, start, tmp_path):
+    out = tmp_path / "corpus"
+    command = ["prepare", texts, "--out", out, "--tokenizer", start, "--row-length", "32"]
+    code, said, err = companion(*command, "--share", "one=0.5", "--dev-share", "0.1", "--quiet")
+    assert code == 0, err
+    assert "two (en):" in said and "of the positions in use" in said
+    manifest = json.loads((out / "manifest.json").read_text("utf-8"))
+    assert manifest["settings"]["shares"] == {"one": 0.5} and manifest["row_length"] == 32
+    one, two = manifest["sources"]
+    assert one["train"]["tokens"] < two["train"]["tokens"]
+    code, said, err = companion(
+        "pretrain", out, "--out", tmp_path / "run", "--model", start, "--steps", "1", "--quiet",
+        "--precision", "fp32",
+    )  # fmt: skip
+    assert code == 0, err
+    code, _, err = companion("prepare", texts, "--out", tmp_path / "x", "--share", "one")
+    assert code == 2 and "--share takes NAME=0.3, found 'one'" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
