@@ -1,7 +1,7 @@
 """From a name to a model with a classification head, and its tokenizer.
 
-A name is `mini` (a small BERT of random weights with the package's own vocabulary), a folder
-in Hugging Face's format, an entry of the registry, or a hub id.
+A name is `bilingual-mini` (the package's own pretrained model), `mini` (the same sizes with random
+weights), a folder in Hugging Face's format, an entry of the registry, or a hub id.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,9 +23,9 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from companion.data import locate_model
+from companion.data.lookup import ASSETS
 from companion.errors import CheckpointError
 
-ASSETS = Path(__file__).parents[1] / "assets"  # the vocabulary that the package ships
 # What a fresh task adds to an encoder; everything else must come from the checkpoint.
 HEAD_PARTS = ("classifier.", "score.", "pre_classifier.", "pooler.", "bert.pooler.", "classifier")
 

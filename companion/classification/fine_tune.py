@@ -40,7 +40,7 @@ def fine_tune(
     """Train a classifier on the "train" split, keep the weights that are best on "dev".
 
     Args:
-        model: "mini", a folder, a registry name or a hub id; see `encoders`.
+        model: "bilingual-mini", "mini", a folder, a registry name or a hub id; see `encoders`.
         data: what `load_dataset` returns or takes. Without a "dev" split a tenth of "train" is
             held out. "test" is scored once, at the end, and decides nothing.
         out: folder for the classifier, history.csv, training_curves.png and metrics.json;

@@ -80,8 +80,8 @@ def train(
     model: Annotated[
         str,
         typer.Option(
-            help="Where to start: mini (a small BERT of random weights), a model folder, a "
-            "registry name, or a hub id."
+            help="Where to start: bilingual-mini (the package's own pretrained BERT), mini (the "
+            "same of random weights), a model folder, a registry name, or a hub id."
         ),
     ] = "mini",
     epochs: Annotated[

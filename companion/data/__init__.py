@@ -2,7 +2,8 @@
 
 from companion.data.checks import check_dataset
 from companion.data.lookup import locate_model
-from companion.data.registry import DATASETS, MODELS
+from companion.data.models import MODELS
+from companion.data.registry import DATASETS
 from companion.data.repeats import drop_shared
 from companion.data.report import Finding, Report
 from companion.data.tables import DataWarning, load_dataset

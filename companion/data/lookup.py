@@ -15,17 +15,12 @@ from pathlib import Path
 from huggingface_hub import constants
 
 from companion.data import hub
-from companion.data.registry import (
-    DATASETS,
-    MODELS,
-    DatasetEntry,
-    Layout,
-    ModelEntry,
-    TableFile,
-)
+from companion.data.models import MODELS, ModelEntry
+from companion.data.registry import DATASETS, DatasetEntry, Layout, TableFile
 from companion.errors import DataError, NotFoundError
 
 SAMPLE_FOLDER = Path(__file__).parent / "sample"
+ASSETS = Path(__file__).parents[1] / "assets"  # the model and vocabulary that the package ships
 
 
 def find_entry(source: str | Path) -> DatasetEntry | None:
@@ -89,7 +84,8 @@ def locate_model(name_or_path: str | Path) -> Path:
         NotFoundError: no place holds the model; the message lists each place.
         DataError: a downloaded file is damaged.
     """
-    entry = next((e for e in MODELS.values() if name_or_path in (e.name, e.hub_id)), None)
+    known = (e for e in MODELS.values() if name_or_path in (e.name, e.hub_id or e.name))
+    entry = next(known, None)
     if entry is None:
         path = Path(name_or_path).expanduser()
         if (path / "config.json").is_file():
@@ -104,6 +100,8 @@ def locate_model(name_or_path: str | Path) -> Path:
             raise NotFoundError(_unknown("model", hub_id, list(MODELS)))
         entry = ModelEntry(hub_id, hub_id, "", "", hub_id, "main")
         tried = [f"a folder {path}: there is none"]
+    elif entry.shipped:
+        return ASSETS
     else:
         folder, reason = _local_folder(entry.name, ["config.json"])
         if folder:

@@ -1,7 +1,7 @@
-"""Where data sets and models come from: one table for each (taught in chapters 1, 10 and 11).
+"""Where data sets come from: one table (taught in chapters 1, 10 and 11).
 
-The tables are data only; `companion.data.lookup` finds what they describe. To add a data
-set, add an entry; to mend a wrong address, edit one.
+It is data only; `companion.data.lookup` finds what it describes. To add a data set, add an
+entry; to mend a wrong address, edit one. Models stand in `companion.data.models`.
 
 The files of the `local` layouts were read and hashed for this table. The hub itself could
 not be reached when it was written: repository names, revisions, file names and hashes of the
@@ -58,27 +58,11 @@ class DatasetEntry:
     citation: str = ""
 
 
-@dataclass(frozen=True)
-class ModelEntry:
-    """A pretrained encoder in Hugging Face's format: on the hub or in COMPANION_DATA/name."""
-
-    name: str
-    title: str
-    language: str
-    terms: str
-    hub_id: str
-    revision: str
-    known_defects: str = "none known"
-    citation: str = ""
-
-
 SENTIMENT = ("negative", "positive")
 # In the order of the corpus's own class list.
 TOPICS = tuple(
     "finance realty stocks education science society politics sports game entertainment".split()  # noqa: SIM905
 )
-BERT = "Devlin et al. 2019, BERT: Pre-training of Deep Bidirectional Transformers"
-WHOLE_WORD = "Cui et al. 2021, Pre-Training with Whole Word Masking for Chinese BERT"
 
 
 def _layout(files: dict[str, str], *sha256: str, **columns: Any) -> Layout:
@@ -237,64 +221,4 @@ _DATASETS = (
     _sample("sample-en-headlines", "Sample of English headlines", "en", TOPICS, "headlines-en.csv"),
 )
 
-_MODELS = (
-    ModelEntry(
-        name="bert-base-chinese",
-        title="BERT base, Chinese characters",
-        language="zh",
-        terms="Apache-2.0",
-        hub_id="google-bert/bert-base-chinese",
-        revision="8f23c25b06e129b6c986331a13d8d025a92cf0ea",
-        citation=BERT,
-    ),
-    ModelEntry(
-        name="bert-base-uncased",
-        title="BERT base, English in lower case",
-        language="en",
-        terms="Apache-2.0",
-        hub_id="google-bert/bert-base-uncased",
-        revision="86b5e0934494bd15c9632b12f734a8a67f723594",
-        citation=BERT,
-    ),
-    ModelEntry(
-        name="bert-base-multilingual-cased",
-        title="BERT base, 104 languages",
-        language="multilingual",
-        terms="Apache-2.0",
-        hub_id="google-bert/bert-base-multilingual-cased",
-        revision="3f076fdb1ab68d5b2880cb87a0886f315b8146f8",
-        citation=BERT,
-    ),
-    ModelEntry(
-        name="xlm-roberta-base",
-        title="XLM-RoBERTa base, 100 languages",
-        language="multilingual",
-        terms="MIT",
-        hub_id="FacebookAI/xlm-roberta-base",
-        revision="e73636d4f797dec63c3081bb6ed5c7b0bb3f2089",
-        citation="Conneau et al. 2020, Unsupervised Cross-lingual Representation Learning at Scale",
-    ),
-    ModelEntry(
-        name="chinese-roberta-wwm-ext",
-        title="RoBERTa-wwm-ext, Chinese, whole words masked",
-        language="zh",
-        terms="Apache-2.0",
-        hub_id="hfl/chinese-roberta-wwm-ext",
-        revision="5c58d0b8ec1d9014354d691c538661bf00bfdb44",
-        known_defects="the weights are published as a pickle only, which is never loaded",
-        citation=WHOLE_WORD,
-    ),
-    ModelEntry(
-        name="rbt3",
-        title="RBT3: the first three layers of RoBERTa-wwm-ext, trained on",
-        language="zh",
-        terms="Apache-2.0",
-        hub_id="hfl/rbt3",
-        revision="0aa0527ff4170f29e1dfd3eb6ef60dc67e1bf75c",
-        known_defects="the weights are published as a pickle only, which is never loaded",
-        citation=WHOLE_WORD,
-    ),
-)
-
 DATASETS: dict[str, DatasetEntry] = {entry.name: entry for entry in _DATASETS}
-MODELS: dict[str, ModelEntry] = {entry.name: entry for entry in _MODELS}
