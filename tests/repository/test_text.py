@@ -23,7 +23,7 @@ FORBIDDEN = {
 # `**重要：**权重` is not bold in Markdown: the closing asterisks follow punctuation.
 BOLD_PUNCTUATION = re.compile(r"\*\*[^*\n]*[，。：；！？、）》”]\*\*(?=[\w\u4e00-\u9fff])")
 LARGEST = 1_000_000
-LARGE_ON_PURPOSE: set[str] = set()
+LARGE_ON_PURPOSE = {"companion/assets/model.safetensors"}  # the pretrained model
 LARGEST_TOTAL = 40 * 1024**2
 LONGEST_MODULE = 300
 
