@@ -286,7 +286,7 @@ def test_the_loss_falls_on_the_shipped_sample(tmp_path):
     config = worker.tiny_config(16000, hidden_size=64, max_position_embeddings=512)
     result = pretrain(
         ["sample-zh", "sample-en"], out=tmp_path, model=config, steps=60, batch_size=16,
-        row_length=64, learning_rate=5e-3, precision="fp32", progress=False,
+        row_length=64, learning_rate=5e-3, precision="fp32", head_start=False, progress=False,
     )  # fmt: skip
     losses = result.history.column("loss")
     assert losses[0] == pytest.approx(math.log(16000), abs=0.3)
