@@ -20,6 +20,7 @@ from companion.classification.splits import as_splits, class_names, with_dev_spl
 from companion.errors import SettingsError
 from companion.training import TrainSettings, train
 
+DEFAULT_LENGTH = 256
 LEAST_UPDATES = 300  # a small table is read more often, so that training gets somewhere
 MOST_EPOCHS = 20
 TOKENS_A_PIECE = 800
@@ -31,7 +32,7 @@ def fine_tune(
     *,
     out: str | Path | None = None,
     resume: bool = False,
-    max_length: int = 256,
+    max_length: int | None = None,
     epochs: int | None = None,
     learning_rate: float | None = None,
     progress: bool = True,
@@ -47,7 +48,8 @@ def fine_tune(
             while training, checkpoints too.
         resume: go on where a killed run in `out` stopped; the result is the same as of a run
             that was not killed.
-        max_length: tokens per text, special ones included.
+        max_length: tokens per text, special ones included; by default 256, or fewer if the
+            tokenizer says that the model was made for fewer.
         epochs: by default 3, and more for a small table.
         learning_rate: peak; by default chosen for the model (see `default_learning_rate`).
         settings: any other field of `TrainSettings`. `gradient_accumulation_steps` is chosen for
@@ -80,7 +82,14 @@ def fine_tune(
         epochs = default_epochs(len(data["train"]), batch_size)
         notes.append(f"{epochs} epochs, as suits {len(data['train']):,} training texts.")
     encoder, tokenizer = load_encoder(model, labels, seed=settings.get("seed", 42))
+    made_for = tokenizer.model_max_length
+    max_length = min(DEFAULT_LENGTH, made_for) if max_length is None else max_length
     refuse_too_long(max_length, encoder.config)
+    if max_length > made_for:
+        notes.append(
+            f"max_length is {max_length}, but the tokenizer says that the model was made for "
+            f"{made_for} tokens; positions beyond may never have been trained."
+        )
     if learning_rate is None:
         learning_rate = default_learning_rate(str(model), encoder.config)
         notes.append(f"learning_rate {learning_rate:g}, as suits this model.")
@@ -156,7 +165,7 @@ def default_learning_rate(model: str, config: PretrainedConfig) -> float:
     """
     if model == "mini":
         return 5e-4
-    return 2e-4 if getattr(config, "hidden_size", 768) <= 512 else 3e-5
+    return 3e-4 if getattr(config, "hidden_size", 768) <= 512 else 3e-5
 
 
 def default_pieces(encoded: EncodedTexts, batch_size: int) -> int:

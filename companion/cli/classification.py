@@ -43,7 +43,7 @@ def read_data(
 @app.command(epilog="Example:  companion check reviews.csv --text-column review")
 def check(
     data: DataArgument,
-    model: Annotated[str, typer.Option(help="Whose tokens are counted.")] = "mini",
+    model: Annotated[str, typer.Option(help="Whose tokens are counted.")] = "bilingual-mini",
     max_length: Annotated[int, typer.Option(help="Tokens per text that it will read.")] = 256,
     text_column: TextColumn = "text",
     label_column: LabelColumn = "label",
@@ -83,7 +83,7 @@ def train(
             help="Where to start: bilingual-mini (the package's own pretrained BERT), mini (the "
             "same of random weights), a model folder, a registry name, or a hub id."
         ),
-    ] = "mini",
+    ] = "bilingual-mini",
     epochs: Annotated[
         int | None, typer.Option(help="Passes over the data.", show_default="by size of the data")
     ] = None,
@@ -91,7 +91,12 @@ def train(
     learning_rate: Annotated[
         float | None, typer.Option(help="Peak learning rate.", show_default="by model")
     ] = None,
-    max_length: Annotated[int, typer.Option(help="Tokens per text; the rest is cut off.")] = 256,
+    max_length: Annotated[
+        int | None,
+        typer.Option(
+            help="Tokens per text; the rest is cut off.", show_default="256, or fewer by model"
+        ),
+    ] = None,
     warmup_ratio: Annotated[float, typer.Option(help="Share of updates with a rising rate.")] = 0.1,
     weight_decay: Annotated[float, typer.Option(help="AdamW's decay of matrices.")] = 0.01,
     gradient_accumulation_steps: Annotated[

@@ -95,8 +95,8 @@ def notes(corpus: PackedCorpus, positions: int, history: History, held_out: Held
     if positions > corpus.row_length:
         said.append(
             f"Rows had {corpus.row_length} positions: those from {corpus.row_length} to "
-            f"{positions - 1} are as random as they began. Keep texts within "
-            f"{corpus.row_length} tokens, or let fine-tuning learn the rest."
+            f"{positions - 1} are as random as they began, so the tokenizer gives "
+            f"{corpus.row_length} as the longest text. A later run can go on with longer rows."
         )
     if not held_out:
         said.append("The corpus has no held-out row: nothing was scored, the last weights stay.")
@@ -116,7 +116,8 @@ def device_name(device: torch.device) -> str:
 def save_result(result: PretrainingResult, out: Path, longest: int) -> None:
     """Write everything into `out`, metrics.json last; then the checkpoints are removed.
 
-    `longest` is the number of tokens that `transformers` takes for the model's limit.
+    `longest` is the number of tokens at which the tokenizer cuts by default: no position beyond
+    was trained, and one such token spoils what the others of its text mean.
     """
     result.model.save_pretrained(out)
     try:
@@ -189,7 +190,7 @@ def read_plan(out: Path) -> dict[str, Any] | None:
 
 @in_style
 def pretraining_curves(history: History, title: str = "Pretraining") -> Figure:
-    """Loss, accuracy on masked tokens, and speed over the updates; a line for each source.
+    """Loss, share of hidden tokens found, and speed over the updates; a line for each source.
 
     Args:
         history: of `pretrain`.
@@ -212,9 +213,10 @@ def pretraining_curves(history: History, title: str = "Pretraining") -> Figure:
         accuracy.plot(at, shares, ".-", color=color, label=label)
     loss.legend()
     label_panel(loss, "Loss", "update", "cross-entropy (nats)")
-    label_panel(accuracy, "Masked tokens found", "update", "accuracy (%)")
-    speed.plot(at, [row["tokens_per_second"] / 1000 for row in evals], ".-", color=PALETTE[2])
-    speed.set_ylim(bottom=0)
+    label_panel(accuracy, "Hidden tokens found", "update", "accuracy (%)")
+    paces = [row["tokens_per_second"] / 1000 for row in evals]
+    speed.plot(at, paces, ".-", color=PALETTE[2])
+    speed.set_ylim(0, 1.15 * max(paces, default=1.0))
     label_panel(speed, "Speed", "update", "1000 tokens a second")
     figure.suptitle(title)
     return figure

@@ -178,7 +178,7 @@ def pretrain(
     }
     result = PretrainingResult(trained, packed.tokenizer, history, metrics)
     if state.is_main_process:
-        save_result(result, out, config.max_position_embeddings)
+        save_result(result, out, packed.row_length)
         (out / VECTORS_FILE).unlink(missing_ok=True)
     state.wait_for_everyone()
     return result

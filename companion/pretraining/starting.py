@@ -12,6 +12,7 @@ from companion.errors import SettingsError
 from companion.model import BertConfig, BertForMaskedLM
 from companion.model.vocabulary import check_vocabulary
 from companion.pretraining.corpus import PackedCorpus
+from companion.pretraining.positions import continue_positions, trained_positions
 from companion.text import WordPieceTokenizer
 
 PRESETS = ("tiny", "mini", "small", "medium", "base", "large")
@@ -28,10 +29,14 @@ def starting_model(
 ) -> tuple[BertForMaskedLM, BertConfig]:
     """A model of its own to train, with `dropout`, and the config that is saved in the end.
 
+    Where the corpus has longer rows than the model of a folder was trained on, its new positions
+    go on from the trained ones.
+
     Raises SettingsError or CheckpointError for a model whose vocabulary or positions do not fit
     the corpus, CheckpointError for a folder that cannot be read.
     """
     given: BertForMaskedLM | None = None
+    trained: int | None = None  # positions
     torch.manual_seed(seed)
     if isinstance(start, BertConfig):
         config = start
@@ -43,6 +48,7 @@ def starting_model(
         given = BertForMaskedLM.from_pretrained(start)
         config = given.config
         _refuse_other_tokens(Path(start), corpus)
+        trained = trained_positions(Path(start))
     check_vocabulary(corpus.tokenizer.tokens, config, f"The vocabulary of {corpus.folder}")
     if corpus.row_length > config.max_position_embeddings:
         raise SettingsError(
@@ -54,6 +60,8 @@ def starting_model(
     )
     if given is not None:
         model.load_state_dict(given.state_dict())
+    if trained is not None and trained < corpus.row_length:
+        continue_positions(model, trained)
     return model, config
 
 

@@ -46,6 +46,17 @@ def test_a_reloaded_classifier_answers_the_same(run, easy_data):
     assert again.evaluate(easy_data).accuracy == classifier.result.test.accuracy
 
 
+def test_texts_are_cut_where_the_pretraining_ended(easy_data, tiny_encoder, tmp_path):
+    shutil.copytree(tiny_encoder, tmp_path / "model")
+    config = tmp_path / "model" / "tokenizer_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"model_max_length": 16}))
+    few = {key: value for key, value in SETTINGS.items() if key != "max_length"} | {"max_steps": 1}
+    assert fine_tune(tmp_path / "model", easy_data, **few).max_length == 16
+    longer = fine_tune(tmp_path / "model", easy_data, max_length=32, **few)
+    assert longer.max_length == 32
+    assert any("made for 16 tokens" in note for note in longer.result.notes)
+
+
 def test_plain_transformers_reads_the_folder(run, easy_data):
     """In a fresh process that never imports this package."""
     texts = easy_data["test"]["text"][:5]

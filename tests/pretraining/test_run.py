@@ -242,6 +242,12 @@ def test_the_result_loads_in_transformers_and_here_and_computes_the_same(finishe
     assert not (out / "checkpoints").exists()
 
 
+def test_the_tokenizer_cuts_texts_where_no_position_was_trained(corpus, finished):
+    result, out = finished
+    assert result.model.config.max_position_embeddings > corpus.row_length
+    assert AutoTokenizer.from_pretrained(out).model_max_length == corpus.row_length
+
+
 def test_metrics_and_history_say_what_was_done(corpus, finished):
     result, out = finished
     metrics = json.loads((out / "metrics.json").read_text("utf-8"))
