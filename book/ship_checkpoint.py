@@ -64,6 +64,9 @@ def ship(runs: list[Path], assets: Path = ASSETS) -> None:
     pieces = [json.loads((run / METRICS_FILE).read_text("utf-8")) for run in runs]
     metrics = pieces[-1] | {name: sum(piece[name] for piece in pieces) for name in TOTALS}
     metrics["tokens_per_second"] = metrics["tokens"] / metrics["seconds"]
+    # Pieces may read rows of different lengths: what a token costs is their mean.
+    flops = sum(piece["tokens"] * piece["flops_per_token"] for piece in pieces)
+    metrics["flops_per_token"] = flops / metrics["tokens"]
     metrics["mfu"] = (
         metrics["tokens_per_second"] * metrics["flops_per_token"] / metrics["peak_flops"]
     )

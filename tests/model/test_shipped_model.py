@@ -65,6 +65,24 @@ def test_simple_blanks_are_filled_sensibly_in_both_languages(theirs, tokenizer, 
     assert set(tokenizer.convert_ids_to_tokens(best)) & set(sensible.split())
 
 
+LATE = [
+    ("The hotel was quiet and the staff were kind. ", "I have never [MASK] such a good hotel.",
+     "seen had been found stayed"),
+    ("房间很大，位置也方便。", "早餐也不[MASK]。", "错"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "sentence", "sensible"), LATE)
+def test_a_blank_far_into_a_text_is_no_harder(theirs, tokenizer, before, sentence, sensible):
+    """Positions that pretraining never reached would spoil the whole text."""
+    batch = tokenizer(25 * before + sentence, return_tensors="pt", truncation=False)
+    at = (batch["input_ids"][0] == tokenizer.mask_token_id).nonzero().item()
+    assert 200 < at < 500
+    with torch.no_grad():
+        best = theirs(**batch).logits[0, at].topk(5).indices
+    assert set(tokenizer.convert_ids_to_tokens(best)) & set(sensible.split())
+
+
 def test_it_is_found_by_its_name_without_a_network():
     model, tokenizer = load_encoder("bilingual-mini", ["negative", "positive"])
     weights = BertForMaskedLM.from_pretrained(ASSETS).state_dict()
