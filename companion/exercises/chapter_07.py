@@ -284,7 +284,7 @@ def choose_spans(answer: Answer) -> str:
         expect(
             abs(share - rate) < 0.02,
             f"at a rate of {rate} you choose {share:.1%} of the candidates; a token's chance of "
-            "being in a span is more than the chance that a span begins at it",
+            "being in a span is not the chance of a beginning: spans are long, and may overlap",
         )
         parts = torch.stack([one, two])[:, :, 1:59].float().mean((0, 1))  # (58,)
         ends = min(float(parts[:5].mean()), float(parts[-5:].mean()))
