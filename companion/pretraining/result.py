@@ -23,7 +23,6 @@ from companion.errors import CheckpointError, SettingsError
 from companion.model import BertForMaskedLM
 from companion.plots import PALETTE, SKY, in_style, label_panel
 from companion.pretraining.batches import MaskedBatches
-from companion.pretraining.corpus import PackedCorpus
 from companion.pretraining.held_out import HeldOut
 from companion.text import WordPieceTokenizer
 from companion.training import History, write_atomically
@@ -89,14 +88,14 @@ def measured(history: History, flops: float, peak: float) -> dict[str, Any]:
     }
 
 
-def notes(corpus: PackedCorpus, positions: int, history: History, held_out: HeldOut) -> list[str]:
-    """What a reader of the numbers should know."""
+def notes(longest: int, positions: int, history: History, held_out: HeldOut) -> list[str]:
+    """What a reader of the numbers should know; `longest` is that of `save_result`."""
     said = []
-    if positions > corpus.row_length:
+    if positions > longest:
         said.append(
-            f"Rows had {corpus.row_length} positions: those from {corpus.row_length} to "
-            f"{positions - 1} are as random as they began, so the tokenizer gives "
-            f"{corpus.row_length} as the longest text. A later run can go on with longer rows."
+            f"Rows had at most {longest} positions: those from {longest} to {positions - 1} are as "
+            f"random as they began, so the tokenizer gives {longest} as the longest text. A later "
+            "run can go on with longer rows."
         )
     if not held_out:
         said.append("The corpus has no held-out row: nothing was scored, the last weights stay.")

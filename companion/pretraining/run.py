@@ -40,6 +40,7 @@ from companion.pretraining.starting import (
     default_learning_rate,
     default_pieces,
     fingerprint,
+    positions_at_start,
     starting_model,
 )
 from companion.pretraining.time_box import MOST_SECONDS, SHARE, fit_steps, measure_pace
@@ -147,6 +148,7 @@ def pretrain(
         "dev_rows": dev_rows,
         **masking.identity(),
     }
+    longest = max(packed.row_length, positions_at_start(model, config))
     _, documents = split.rows(range(min(64, len(split))))
     flops = flops_per_token(config, masking.rate, tokens_attended(documents))
     peak = plan["peak_flops"] * state.num_processes
@@ -174,11 +176,11 @@ def pretrain(
         "settings": {**asdict(run), **identity, "row_length": packed.row_length},
         "corpus": {key: packed.manifest[key] for key in ("sources", "splits", "tokenizer")},
         "versions": {name: version(name) for name in ("torch", "accelerate", "tokenizers")},
-        "notes": notes(packed, config.max_position_embeddings, history, held_out),
+        "notes": notes(longest, config.max_position_embeddings, history, held_out),
     }
     result = PretrainingResult(trained, packed.tokenizer, history, metrics)
     if state.is_main_process:
-        save_result(result, out, packed.row_length)
+        save_result(result, out, longest)
         (out / VECTORS_FILE).unlink(missing_ok=True)
     state.wait_for_everyone()
     return result

@@ -36,7 +36,6 @@ def starting_model(
     the corpus, CheckpointError for a folder that cannot be read.
     """
     given: BertForMaskedLM | None = None
-    trained: int | None = None  # positions
     torch.manual_seed(seed)
     if isinstance(start, BertConfig):
         config = start
@@ -48,7 +47,6 @@ def starting_model(
         given = BertForMaskedLM.from_pretrained(start)
         config = given.config
         _refuse_other_tokens(Path(start), corpus)
-        trained = trained_positions(Path(start))
     check_vocabulary(corpus.tokenizer.tokens, config, f"The vocabulary of {corpus.folder}")
     if corpus.row_length > config.max_position_embeddings:
         raise SettingsError(
@@ -60,9 +58,17 @@ def starting_model(
     )
     if given is not None:
         model.load_state_dict(given.state_dict())
-    if trained is not None and trained < corpus.row_length:
+    trained = positions_at_start(start, config)
+    if 0 < trained < corpus.row_length:
         continue_positions(model, trained)
     return model, config
+
+
+def positions_at_start(start: Start, config: BertConfig) -> int:
+    """How many positions a start has been trained on: 0 where that is not said."""
+    if not isinstance(start, str | Path) or str(start) in PRESETS:
+        return 0
+    return min(trained_positions(Path(start)) or 0, config.max_position_embeddings)
 
 
 def check_start(start: Start, head_start: bool | None = None) -> bool:

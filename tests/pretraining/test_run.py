@@ -5,6 +5,7 @@ import math
 import multiprocessing as mp
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -246,6 +247,19 @@ def test_the_tokenizer_cuts_texts_where_no_position_was_trained(corpus, finished
     result, out = finished
     assert result.model.config.max_position_embeddings > corpus.row_length
     assert AutoTokenizer.from_pretrained(out).model_max_length == corpus.row_length
+
+
+def test_shorter_rows_take_no_position_away_from_the_model_they_start_from(
+    corpus, finished, tmp_path
+):
+    shutil.copytree(finished[1], tmp_path / "start")
+    corpus.tokenizer.save(tmp_path / "start", max_length=40)
+    run = {**worker.QUICK, "steps": 2}
+    result = pretrain(corpus, out=tmp_path / "out", model=tmp_path / "start", **run)
+    assert (
+        AutoTokenizer.from_pretrained(tmp_path / "out").model_max_length == 40 > corpus.row_length
+    )
+    assert any("from 40 to 47" in note for note in result.metrics["notes"])
 
 
 def test_metrics_and_history_say_what_was_done(corpus, finished):
