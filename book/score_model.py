@@ -6,8 +6,8 @@
 
 Every run is one line of OUT (`runs/scores.jsonl`), written when it ends, so a killed command loses
 one run. Test texts that a training split shares are left out of the test. Few labels are drawn
-anew by each seed, as many of each class; nothing else with a label is used then. Weights are
-chosen on dev, or on a tenth of the training texts where a task has no dev of its own.
+anew by each seed, in the proportions of the classes; nothing else with a label is used then.
+Weights are chosen on dev, or on a tenth of the training texts where a task has no dev of its own.
 """
 
 import argparse
@@ -33,6 +33,7 @@ from companion.classification import evaluate_predictions
 from companion.data import drop_shared, locate_model
 
 SVM = "linear SVM"
+JOB = ("task", "labels", "model", "seed", "weights", "rate", "epochs")  # what makes a run
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def read(task: Task) -> DatasetDict:
 
 
 def draw(data: DatasetDict, labels: int | None, seed: int) -> DatasetDict:
-    """`labels` training texts, as many of each class, and the test; or everything."""
+    """`labels` training texts in the proportions of the classes, and the test; or everything."""
     if labels is None or labels >= len(data["train"]):
         return data
     rows = np.arange(len(data["train"]))
@@ -77,7 +78,7 @@ def draw(data: DatasetDict, labels: int | None, seed: int) -> DatasetDict:
     return DatasetDict({"train": data["train"].select(sorted(chosen)), "test": data["test"]})
 
 
-def score_svm(task: Task, data: DatasetDict, **_: Any) -> dict[str, Any]:
+def score_svm(task: Task, data: DatasetDict) -> dict[str, Any]:
     """TF-IDF and a linear SVM."""
     analyzer, grams = task.grams
     counts = TfidfVectorizer(analyzer=analyzer, ngram_range=grams, min_df=task.least_texts)
@@ -158,9 +159,6 @@ def run(options: argparse.Namespace) -> None:
         with options.out.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
         print(json.dumps(record), flush=True)
-
-
-JOB = ("task", "labels", "model", "seed", "weights", "rate", "epochs")
 
 
 def show(options: argparse.Namespace) -> None:
