@@ -1,7 +1,7 @@
 """Write requirements.lock and environment.yml from the packages installed beside this Python.
 
 To move to newer versions: make a fresh environment, `pip install --editable
-".[book,test,explain,deploy]" setuptools`, run this file with its Python, then `make test`.
+".[book,test,explain,deploy,search]" setuptools`, run this file with its Python, then `make test`.
 """
 
 import tomllib
