@@ -15,8 +15,11 @@ from transformers import PretrainedConfig
 from companion.classification.classifier import Classifier, EncodedTexts
 from companion.classification.encoders import load_encoder
 from companion.classification.metrics import score_logits
+from companion.classification.recipe import Recipe
+from companion.classification.reinit import reinit_layers
 from companion.classification.result import Result, finished_run, save_run
 from companion.classification.splits import as_splits, class_names, with_dev_split
+from companion.classification.threshold import best_margin, move_threshold
 from companion.errors import SettingsError
 from companion.training import TrainSettings, train
 
@@ -53,7 +56,11 @@ def fine_tune(
         epochs: by default 3, and more for a small table.
         learning_rate: peak; by default chosen for the model (see `default_learning_rate`).
         settings: any other field of `TrainSettings`. `gradient_accumulation_steps` is chosen for
-            the device and the texts (see `default_pieces`) when it is not given.
+            the device and the texts (see `default_pieces`) when it is not given. And, off unless
+            given: `layer_decay` and `average_weights` of `TrainSettings`; `label_smoothing`,
+            `class_weights`, `r_drop` (see `losses`), `reinit_layers` (see `reinit`) and
+            `threshold` (see `threshold`) of `Recipe`. "dev_loss" is the plain cross-entropy
+            whatever the training minimises, so that runs can be compared.
 
     Returns:
         A `Classifier`; its `.history` holds the losses, its `.result` the scores.
@@ -65,23 +72,26 @@ def fine_tune(
     """
     if out is not None and (finished := finished_run(Path(out), resume=resume)):
         return finished
-    unknown = set(settings) - TrainSettings.names()
+    unknown = set(settings) - TrainSettings.names() - Recipe.names()
     if unknown:
         raise SettingsError(
             f"There is no setting {', '.join(sorted(unknown))}. There are: "
-            f"{', '.join(sorted(TrainSettings.names() | {'max_length'}))}."
+            f"{', '.join(sorted(TrainSettings.names() | Recipe.names() | {'max_length'}))}."
         )
     # Settings are checked before anything is read: a typing error should not cost a minute.
+    recipe = Recipe(**{k: settings.pop(k) for k in Recipe.names() & set(settings)})
     TrainSettings(epochs=1 if epochs is None else epochs, **settings)
     if learning_rate is not None:
         TrainSettings(learning_rate=learning_rate)
     data, notes = with_dev_split(as_splits(data), seed=settings.get("seed", 42))
     labels = class_names(data)
+    recipe.refuse_unfit(labels, has_dev="dev" in data)
     batch_size = settings.get("batch_size", TrainSettings.batch_size)
     if epochs is None:
         epochs = default_epochs(len(data["train"]), batch_size)
         notes.append(f"{epochs} epochs, as suits {len(data['train']):,} training texts.")
     encoder, tokenizer = load_encoder(model, labels, seed=settings.get("seed", 42))
+    reinit_layers(encoder, recipe.reinit_layers or 0, seed=settings.get("seed", 42))
     made_for = tokenizer.model_max_length
     max_length = min(DEFAULT_LENGTH, made_for) if max_length is None else max_length
     refuse_too_long(max_length, encoder.config)
@@ -111,7 +121,7 @@ def fine_tune(
         }
 
     classifier.history = train(
-        encoder,
+        recipe.loss_around(encoder, targets["train"], len(labels)),
         batches,
         run,
         evaluate=on_dev if "dev" in data else None,
@@ -121,9 +131,17 @@ def fine_tune(
             "model": str(model),
             "max_length": max_length,
             "training data": fingerprint(encoded["train"], targets["train"]),
+            **asdict(recipe),
         },
         progress=progress,
     )
+    if recipe.threshold:
+        margin = best_margin(classifier.logits_of(encoded["dev"]), targets["dev"])
+        move_threshold(encoder, margin)
+        notes.append(
+            f"{labels[1]!r} is called from a probability of {1 / (1 + math.exp(-margin)):.3f} on, "
+            "which gives the best macro-F1 on dev; the head's bias is moved so that this is 0.5."
+        )
     scores = {
         name: score_logits(classifier.logits_of(encoded[name]), targets[name], labels)
         for name in ("dev", "test")
@@ -137,7 +155,7 @@ def fine_tune(
     seconds = [record["seconds"] for record in classifier.history.records]
     classifier.result = Result(
         model=str(model),
-        settings={**asdict(run), "max_length": max_length},
+        settings={**asdict(run), **asdict(recipe), "max_length": max_length},
         rows={name: len(split) for name, split in data.items()},
         truncated=encoded["train"].truncated,
         dev=scores.get("dev"),

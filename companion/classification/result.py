@@ -9,6 +9,7 @@ from typing import Any
 from accelerate import PartialState
 
 from companion.classification.classifier import Classifier
+from companion.classification.interface import TextClassifier
 from companion.classification.metrics import Evaluation
 from companion.errors import SettingsError
 from companion.training import write_atomically
@@ -56,19 +57,20 @@ class Result:
         return {"dev": self.dev, "test": self.test}
 
 
-def save_run(classifier: Classifier, out: Path) -> None:
+def save_run(classifier: TextClassifier, out: Path) -> None:
     """Write everything into `out`; only when that is done are the checkpoints removed."""
     if not PartialState().is_main_process or classifier.result is None:
         return
     classifier.save(out)
-    classifier.history.to_csv(out / "history.csv")
-    save_curves(classifier, out / "training_curves.png")
+    if len(classifier.history):
+        classifier.history.to_csv(out / "history.csv")
+        save_curves(classifier, out / "training_curves.png")
     content = json.dumps(classifier.result.to_dict(), indent=2, ensure_ascii=False)
     write_atomically(out / "metrics.json", content.encode())
     shutil.rmtree(out / "checkpoints", ignore_errors=True)
 
 
-def save_curves(classifier: Classifier, path: Path) -> None:
+def save_curves(classifier: TextClassifier, path: Path) -> None:
     """Draw the losses and scores of the run."""
     import matplotlib
 

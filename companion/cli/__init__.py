@@ -4,7 +4,13 @@ import sys
 import warnings
 
 # Each of these modules adds its commands to the app.
-from companion.cli import classification, measuring, pretraining  # noqa: F401
+from companion.cli import (  # noqa: F401
+    classification,
+    comparing,
+    measuring,
+    pretraining,
+    tuning,
+)
 from companion.cli.common import app, console, errors
 from companion.errors import CompanionError
 

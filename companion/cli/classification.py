@@ -11,6 +11,17 @@ import typer
 from rich.table import Table
 
 from companion.cli.common import AsJson, app, console
+from companion.cli.recipe import (
+    AverageWeights,
+    ClassWeights,
+    LabelSmoothing,
+    LayerDecay,
+    RDrop,
+    ReinitLayers,
+    Threshold,
+    as_number,
+    as_numbers,
+)
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -72,6 +83,8 @@ def check(
 @app.command(
     epilog="Examples:  companion train reviews.csv --out runs/reviews      "
     "companion train sst2 --model google-bert/bert-base-uncased --out runs/sst2      "
+    "companion train spam.csv --out runs/spam --class-weights balanced --threshold macro-f1      "
+    "companion train few.csv --out runs/few --layer-decay 0.9 --average-weights auto      "
     "companion train reviews.csv --out runs/reviews --resume"
 )
 def train(
@@ -99,6 +112,13 @@ def train(
     ] = None,
     warmup_ratio: Annotated[float, typer.Option(help="Share of updates with a rising rate.")] = 0.1,
     weight_decay: Annotated[float, typer.Option(help="AdamW's decay of matrices.")] = 0.01,
+    layer_decay: LayerDecay = None,
+    average_weights: AverageWeights = None,
+    reinit_layers: ReinitLayers = None,
+    label_smoothing: LabelSmoothing = None,
+    r_drop: RDrop = None,
+    class_weights: ClassWeights = None,
+    threshold: Threshold = None,
     gradient_accumulation_steps: Annotated[
         int | None,
         typer.Option(help="Pieces that a batch is cut into.", show_default="by length of texts"),
@@ -133,6 +153,13 @@ def train(
         warmup_ratio=warmup_ratio,
         weight_decay=weight_decay,
         early_stopping_patience=early_stopping_patience,
+        layer_decay=layer_decay,
+        average_weights=as_number(average_weights),
+        reinit_layers=reinit_layers,
+        label_smoothing=label_smoothing,
+        r_drop=r_drop,
+        class_weights=as_numbers(class_weights),
+        threshold=threshold,
         precision=precision,
         seed=seed,
         save_steps=save_steps,
@@ -175,7 +202,7 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Print label and probability, one line a text, in order."""
-    from companion.classification import Classifier
+    from companion.classification import load_classifier
     from companion.data.texts import read_lines, read_texts
 
     if file is not None and not texts:
@@ -186,7 +213,7 @@ def predict(
         given = texts
     else:
         raise typer.BadParameter("Give texts, or - for standard input, or --file FILE.")
-    classifier = Classifier.load(model)
+    classifier = load_classifier(model)
     long = len(given) > 1000 and sys.stderr.isatty()
     for text, answer in zip(
         given, classifier.predict(given, batch_size=batch_size, progress=long), strict=True
@@ -211,9 +238,9 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Print accuracy, macro-F1 and the confusion matrix, with 95% intervals."""
-    from companion.classification import Classifier
+    from companion.classification import load_classifier
 
-    classifier = Classifier.load(model)
+    classifier = load_classifier(model)
     splits = read_data(
         data, text_column, label_column, split_column, encoding, labels=classifier.labels
     )

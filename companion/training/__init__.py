@@ -1,7 +1,8 @@
 """The one training loop: settings, schedule, checkpoints, history (chapters 10 and 13)."""
 
 from companion.training.checkpoints import CheckpointStore, write_atomically
-from companion.training.engine import BatchSource, train
+from companion.training.engine import train
+from companion.training.feeding import BatchSource
 from companion.training.history import History
 from companion.training.optimizer import linear_warmup_decay, make_optimizer, parameter_groups
 from companion.training.settings import TrainSettings, choose_precision

@@ -7,10 +7,10 @@ therefore has no random state to restore, and goes on exactly as if nothing had 
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,8 +19,10 @@ from accelerate.state import AcceleratorState
 from torch import nn
 
 from companion.errors import SettingsError, TrainingError
+from companion.training.averaging import SPAN, AveragedWeights, decay_of_span
 from companion.training.best import BestWeights
 from companion.training.checkpoints import CheckpointStore, refuse_other_run
+from companion.training.feeding import BatchSource, Feed
 from companion.training.history import History
 from companion.training.optimizer import (
     load_optimizer_tensors,
@@ -32,17 +34,8 @@ from companion.training.optimizer import (
 from companion.training.progress import ProgressBar
 from companion.training.settings import TrainSettings, choose_precision
 
-Rows = Sequence[int] | np.ndarray
 Metrics = Mapping[str, float]
 LOG_EVERY = 10  # updates between reads of the loss: each read waits for the device
-
-
-class BatchSource(Protocol):
-    """What the engine reads: `companion.data.batches.LengthBatches` is one."""
-
-    def __len__(self) -> int: ...
-    def plan(self, epoch: int) -> Sequence[Rows]: ...
-    def collate(self, rows: Rows) -> dict[str, torch.Tensor]: ...
 
 
 def train(
@@ -65,7 +58,8 @@ def train(
         settings: see `TrainSettings`.
         evaluate: called with the model in eval mode at the end of each epoch (or every
             `eval_steps`); returns numbers by name. The weights with the best
-            `settings.best_metric` are kept; without an evaluation, the last ones.
+            `settings.best_metric` are kept; without an evaluation, the last ones. With
+            `settings.average_weights` it is their average that is evaluated and kept.
         out: folder for the checkpoints; without it nothing is written.
         resume: go on from the newest checkpoint in `out`, if there is one.
         identity: facts on data and model, stored with the checkpoint. A resumed run with
@@ -111,7 +105,9 @@ class _Run:
             mixed_precision="no" if self.precision == "fp32" else self.precision
         )
         self.settings, self.batches, self.evaluate = settings, batches, evaluate
-        optimizer = make_optimizer(model, settings.learning_rate, settings.weight_decay)
+        optimizer = make_optimizer(
+            model, settings.learning_rate, settings.weight_decay, settings.layer_decay
+        )
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.plain_model = self.accelerator.unwrap_model(self.model)
         self.identity = {**settings.identity(), **identity}
@@ -123,6 +119,11 @@ class _Run:
         if self.total_steps == 0:
             raise SettingsError("There is no batch to train on: the training data is empty.")
         self.eval_steps = settings.eval_steps or len(batches)
+        self.feed = Feed(batches, settings.gradient_accumulation_steps)
+        self.average: AveragedWeights | None = None
+        if (decay := settings.average_weights) is not None:
+            decay = decay_of_span(SPAN * self.total_steps) if decay == "auto" else float(decay)
+            self.average = AveragedWeights(self.plain_model, decay)
 
         self.history = History()
         self.step = 0
@@ -130,19 +131,18 @@ class _Run:
         self.best = BestWeights(settings.best_metric, settings.early_stopping_patience)
         self.saved_step, self.saved_at = 0, time.monotonic()
         self.pending: list[tuple[dict[str, Any], torch.Tensor, torch.Tensor]] = []
-        self._plan: tuple[int, Sequence[Rows]] | None = None
         self.model.train()
 
     def update(self) -> None:
         """Forward, backward, clip, step: the loop that chapter 10 builds line by line."""
         began = time.monotonic()
-        rows = self.rows_of(self.step)
+        rows = self.feed.rows_of(self.step)
         rate = scheduled_rate(self.step, self.total_steps, self.settings)
         set_learning_rate(self.optimizer, rate)
         rank, processes = self.accelerator.process_index, self.accelerator.num_processes
         torch.manual_seed(_mix(self.settings.seed, self.step, rank))
 
-        pieces, counts = self.pieces(rows, rank, processes)
+        pieces, counts = self.feed.pieces(rows, rank, processes)
         # Each piece weighs as many labels as it holds, so that cutting a batch into pieces,
         # or spreading it over devices, does not change its gradient.
         total = float(self.accelerator.reduce(torch.tensor(float(sum(counts))).to(self.device)))
@@ -163,6 +163,8 @@ class _Run:
         self.optimizer.zero_grad()
 
         self.step += 1
+        if self.average is not None:
+            self.average.update(self.step)
         self.seconds += time.monotonic() - began
         record = {
             "step": self.step,
@@ -175,28 +177,6 @@ class _Run:
         self.pending.append((record, mean_loss, torch.as_tensor(norm)))
         if len(self.pending) >= LOG_EVERY or self.step == self.total_steps:
             self.read_losses()
-
-    def rows_of(self, step: int) -> Rows:
-        """The examples of an update: a pure function of the step."""
-        epoch, position = divmod(step, len(self.batches))
-        if self._plan is None or self._plan[0] != epoch:
-            self._plan = (epoch, self.batches.plan(epoch))
-        return self._plan[1][position]
-
-    def pieces(
-        self, rows: Rows, rank: int, processes: int
-    ) -> tuple[list[dict[str, torch.Tensor]], list[int]]:
-        """This process's pieces of a batch, and the number of labels in each."""
-        cuts = self.settings.gradient_accumulation_steps * processes
-        pieces, counts = [], []
-        # Neighbours stay together: rows sorted by length make pieces with little padding.
-        for part in np.array_split(np.asarray(rows), cuts)[rank::processes]:
-            # Every process makes the same number of passes; an empty piece weighs nothing.
-            batch = self.batches.collate(part if len(part) else rows[:1])
-            labels = batch["labels"]
-            pieces.append(batch)
-            counts.append(int((labels != -100).sum()) if len(part) else 0)
-        return pieces, counts
 
     def read_losses(self) -> None:
         """Move what the device has computed since the last read into the history."""
@@ -221,15 +201,16 @@ class _Run:
         self.read_losses()
         began = time.monotonic()
         self.model.eval()
-        with torch.inference_mode():
-            metrics = dict(self.evaluate(self.model))
+        with self.average.in_place() if self.average is not None else nullcontext():
+            with torch.inference_mode():
+                metrics = dict(self.evaluate(self.model))
+            self.seconds += time.monotonic() - began
+            self.best.offer(metrics, self.plain_model)
         self.model.train()
-        self.seconds += time.monotonic() - began
         epoch = round(self.step / len(self.batches), 4)
         self.history.add(
             "eval", step=self.step, epoch=epoch, seconds=round(self.seconds, 3), **metrics
         )
-        self.best.offer(metrics, self.plain_model)
 
     def save_if_due(self) -> None:
         if self.store is None or self.step == self.saved_step:
@@ -249,6 +230,8 @@ class _Run:
             "model": self.plain_model.state_dict(),
             "optimizer": optimizer_tensors(self.plain_model, self.optimizer),
         }
+        if self.average is not None:
+            tensors["average"] = self.average.averages
         return {**tensors, "best": self.best.weights} if self.best.weights else tensors
 
     def state(self) -> dict[str, Any]:
@@ -269,6 +252,8 @@ class _Run:
         refuse_other_run(self.store.folder, state["identity"], self.identity)
         self.plain_model.load_state_dict(tensors["model"])
         load_optimizer_tensors(self.plain_model, self.optimizer, tensors["optimizer"])
+        if self.average is not None:
+            self.average.restore(tensors["average"])
         self.best.restore(state["best"], tensors.get("best", {}))
         self.history, self.seconds = History(state["records"]), state["seconds"]
         if self.accelerator.scaler is not None and state["scaler"]:
@@ -283,6 +268,8 @@ class _Run:
         self.read_losses()
         if self.best.weights:
             self.plain_model.load_state_dict(self.best.weights)
+        elif self.average is not None:
+            self.average.swap()
         # Without this the model would go on casting its outputs as in training.
         self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
         # Accelerate would pass a model that it knows by: the next run has a precision of its own.

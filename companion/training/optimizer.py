@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
+from companion.training.layers import layer_depths
 from companion.training.settings import TrainSettings
 
 
@@ -25,11 +26,38 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:
     ]
 
 
+def groups_by_layer(model: nn.Module, weight_decay: float, layer_decay: float) -> list[dict]:
+    """The groups of `parameter_groups`, each cut by depth, with a "rate_factor" of its own.
+
+    The rate of a parameter at depth d, counted from the top (see `layer_depths`), is
+    rate * layer_decay^d. Lower layers hold what is true of language in general, and should
+    move less. Head and pooler have the full rate, the embeddings of a model of L layers
+    layer_decay^(L + 1).
+
+    Source: Howard & Ruder 2018, section 3.2 (discriminative fine-tuning); Clark et al. 2020,
+    appendix B. ELECTRA's published code skips one power between its head and its highest layer;
+    here there is no gap.
+
+    Raises:
+        SettingsError: the model has no list of layers by BERT's name.
+    """
+    depths = layer_depths(model)
+    return [
+        {**group, "params": members, "rate_factor": layer_decay**depth}
+        for group in parameter_groups(model, weight_decay)
+        for depth in sorted(set(depths.values()))
+        if (members := [p for p in group["params"] if depths[p] == depth])
+    ]
+
+
 def make_optimizer(
-    model: nn.Module, learning_rate: float, weight_decay: float
+    model: nn.Module, learning_rate: float, weight_decay: float, layer_decay: float | None = None
 ) -> torch.optim.AdamW:
     """AdamW (Loshchilov & Hutter 2019, algorithm 2) in one fused kernel per device."""
-    groups = [g for g in parameter_groups(model, weight_decay) if g["params"]]
+    if layer_decay is None:
+        groups = [g for g in parameter_groups(model, weight_decay) if g["params"]]
+    else:
+        groups = groups_by_layer(model, weight_decay, layer_decay)
     return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.999), eps=1e-8, fused=True)
 
 
@@ -63,9 +91,9 @@ def scheduled_rate(step: int, total_steps: int, settings: TrainSettings) -> floa
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
-    """Give every group the same rate, for the next update."""
+    """Give every group this rate, times its own factor if it has one, for the next update."""
     for group in optimizer.param_groups:
-        group["lr"] = learning_rate
+        group["lr"] = learning_rate * group.get("rate_factor", 1.0)
 
 
 def optimizer_tensors(

@@ -26,7 +26,9 @@ class TrainSettings:
     warmup_ratio: float = 0.1  # share of all updates in which the rate rises
     decay_ratio: float | None = None  # ... in which it falls; None is all that are left, 0 is none
     weight_decay: float = 0.01  # on matrices, not on biases and norms
+    layer_decay: float | None = None  # factor on the rate from each layer to the one below
     max_grad_norm: float = 1.0  # over all parameters together
+    average_weights: float | Literal["auto"] | None = None  # decay; "auto" spans a tenth of the run
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     seed: int = 42
     eval_steps: int | None = None  # updates between evaluations; None is once an epoch
@@ -66,6 +68,17 @@ class TrainSettings:
             )
         if self.weight_decay < 0 or self.max_grad_norm <= 0:
             raise SettingsError("weight_decay must be 0 or more and max_grad_norm above 0.")
+        if self.layer_decay is not None and not 0 < self.layer_decay <= 1:
+            raise SettingsError(
+                f"layer_decay is {self.layer_decay}; it is the factor from a layer's rate to that "
+                "of the layer below, above 0 and at most 1 (0.8 to 0.95 is usual)."
+            )
+        decay = self.average_weights
+        if decay not in (None, "auto") and not (isinstance(decay, float) and 0 < decay < 1):
+            raise SettingsError(
+                f'average_weights is {decay!r}; it is "auto" or the decay of the average, between '
+                "0 and 1 (such as 0.99; the nearer to 1, the further it looks back)."
+            )
         if self.precision not in ("auto", "fp32", "bf16", "fp16"):
             raise SettingsError(f'precision is "{self.precision}"; use auto, fp32, bf16 or fp16.')
 

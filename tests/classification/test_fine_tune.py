@@ -150,7 +150,7 @@ def test_other_labels_are_refused_by_name(run, easy_data):
 @pytest.mark.parametrize(
     ("settings", "error", "sentence"),
     [
-        ({"lr": 1e-3}, SettingsError, "There is no setting lr. There are: batch_size"),
+        ({"lr": 1e-3}, SettingsError, "There is no setting lr. There are: average_weights"),
         ({"max_length": 500}, SettingsError, "reads from 3 to 128 tokens"),
         ({"epochs": -1}, SettingsError, "epochs is -1"),
         ({"learning_rate": 3.0}, SettingsError, "learning_rate is 3.0"),

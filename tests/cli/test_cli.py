@@ -16,7 +16,17 @@ from tests.data.bad_tables import BAD_TABLES
 from tests.fixtures import texts_and_labels
 from tests.hub_server import HubServer
 
-COMMANDS = ["check", "train", "predict", "evaluate", "pretrain", "bench"]
+COMMANDS = [
+    "check",
+    "train",
+    "predict",
+    "evaluate",
+    "compare",
+    "cross-validate",
+    "search",
+    "pretrain",
+    "bench",
+]
 QUICK = ["--epochs", "8", "--batch-size", "8", "--learning-rate", "3e-3", "--max-length", "32"]
 
 

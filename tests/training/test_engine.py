@@ -178,6 +178,10 @@ def test_biases_and_norms_do_not_decay():
         ({"precision": "int3"}, 'precision is "int3"; use auto, fp32, bf16 or fp16'),
         ({"batch_size": 4, "gradient_accumulation_steps": 8}, "into empty pieces"),
         ({"weight_decay": -1.0}, "weight_decay must be 0 or more"),
+        ({"layer_decay": 1.5}, "layer_decay is 1.5; it is the factor"),
+        ({"layer_decay": 0}, "above 0 and at most 1"),
+        ({"average_weights": 1.0}, 'average_weights is 1.0; it is "auto" or the decay'),
+        ({"average_weights": "ema"}, "average_weights is 'ema'"),
     ],
 )
 def test_impossible_settings_are_refused_in_a_sentence(settings, sentence):

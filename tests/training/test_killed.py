@@ -40,8 +40,8 @@ def unbroken(start, tmp_path_factory):
     return load_file(out / "final.safetensors")
 
 
-def finish(start, out: Path) -> dict[str, torch.Tensor]:
-    process = start(out, True)
+def finish(start, out: Path, *more: object) -> dict[str, torch.Tensor]:
+    process = start(out, True, *more)
     process.join(120)
     assert process.exitcode == 0
     return load_file(out / "final.safetensors")
@@ -78,6 +78,19 @@ def test_a_kill_inside_a_save_changes_nothing(start, unbroken, tmp_path, write):
     process.join(120)
     assert process.exitcode == -9
     assert_equal(finish(start, tmp_path), unbroken)
+
+
+def test_a_kill_changes_nothing_with_rates_by_layer_and_averaged_weights(start, unbroken, tmp_path):
+    """The averages are a seventh file of every save: write 11 is in the second one."""
+    options = {"layer_decay": 0.8, "average_weights": "auto"}
+    whole = finish(start, tmp_path / "whole", None, None, options)
+    assert not torch.equal(whole["classifier.weight"], unbroken["classifier.weight"])
+    for write in (11, 40):
+        process = start(tmp_path / "killed", True, write, None, options)
+        process.join(120)
+        assert process.exitcode == -9
+    assert list((tmp_path / "killed").rglob("average.safetensors"))
+    assert_equal(finish(start, tmp_path / "killed", None, None, options), whole)
 
 
 def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(start, unbroken, tmp_path):

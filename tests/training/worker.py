@@ -2,8 +2,11 @@
 
 import os
 import signal
+from collections.abc import Mapping
+from dataclasses import replace
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -64,8 +67,12 @@ def run(
     resume: bool,
     die_at_flush: int | None = None,
     counter: Synchronized | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> None:
-    """Train; optionally die without warning inside the given write to disk."""
+    """Train; optionally die without warning inside the given write to disk.
+
+    `options` are settings other than those of SETTINGS.
+    """
     torch.set_num_threads(1)
     if die_at_flush is not None:
         flushes = 0
@@ -83,5 +90,6 @@ def run(
     if counter is not None:
         batches.__class__ = CountedBatches
         batches.counter = counter
-    train(model, batches, SETTINGS, evaluate=loss_on, out=out, resume=resume, progress=False)
+    settings = replace(SETTINGS, **(options or {}))
+    train(model, batches, settings, evaluate=loss_on, out=out, resume=resume, progress=False)
     save_file(model.state_dict(), out / "final.safetensors")
