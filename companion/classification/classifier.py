@@ -168,6 +168,8 @@ class Classifier(TextClassifier):
         with writing(folder) as partial:
             self.tokenizer.model_max_length = self.max_length
             self.model.config.truncation = self.truncation
+            # Weights that came from a classifier of long texts; this one reads no windows.
+            vars(self.model.config).pop("windows", None)
             self.tokenizer.save_pretrained(partial)
             with quiet():
                 self.model.save_pretrained(partial)
@@ -196,8 +198,6 @@ class Classifier(TextClassifier):
             device = "cuda" if torch.cuda.is_available() else "cpu"
         limit = min(tokenizer.model_max_length, config.get("max_position_embeddings", 512))
         torch.nn.Module.to(model, torch.device(device))
-        # Opened so, a classifier of long texts is one of its single windows, and is saved as one.
-        vars(model.config).pop("windows", None)
         truncation = config.get("truncation")
         return cls(
             model,

@@ -23,7 +23,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 # Transformers learns the names of the small networks, so that their folders open like any other.
-from companion.classification import small_networks  # noqa: F401
+from companion.classification.baselines import small_networks  # noqa: F401
 from companion.data import locate_model
 from companion.data.lookup import ASSETS
 from companion.errors import CheckpointError

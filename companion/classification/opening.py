@@ -4,12 +4,12 @@ from pathlib import Path
 
 import torch
 
+from companion.classification.baselines.tfidf import TfidfClassifier
 from companion.classification.classifier import Classifier
-from companion.classification.ensemble import MODEL_TYPE, Ensemble
 from companion.classification.hierarchical import VECTORS, HierarchicalClassifier
 from companion.classification.interface import TextClassifier, read_config
 from companion.classification.long_texts import WindowClassifier, window_settings
-from companion.classification.tfidf import TfidfClassifier
+from companion.classification.tuning.ensemble import MODEL_TYPE, Ensemble
 
 
 def load_classifier(

@@ -66,7 +66,7 @@ def compare(
 ) -> None:
     """Train several models on the same texts; say which is best, and which to take for what."""
     from companion.classification import compare as run
-    from companion.classification.compare import DEFAULT_MODELS
+    from companion.classification.comparison.compare import DEFAULT_MODELS
 
     names = (
         DEFAULT_MODELS if models is None else [n.strip() for n in models.split(",") if n.strip()]

@@ -19,7 +19,7 @@ from companion.cli.classification import (
 from companion.cli.common import AsJson, app, console
 
 if TYPE_CHECKING:
-    from companion.classification.search_result import Search
+    from companion.classification.tuning.search_result import Search
 
 SHOWN_TRIALS = 15
 Model = Annotated[
@@ -74,7 +74,7 @@ def cross_validate(
 
     OUT then holds an ensemble of the folds' classifiers, for predict and evaluate.
     """
-    from companion.classification.cross_validation import cross_validate as run
+    from companion.classification.tuning.cross_validation import cross_validate as run
 
     result = run(
         model,
@@ -147,7 +147,7 @@ def search(
     Rate, epochs, batch size and regularisers are searched, but for those given here. The test
     split is not looked at.
     """
-    from companion.classification.searching import search as run
+    from companion.classification.tuning.search import search as run
 
     result = run(
         model,
@@ -191,7 +191,7 @@ def search(
 
 def as_table(result: "Search") -> Table:
     """The best trials as the terminal shows them."""
-    from companion.classification.search_result import brief
+    from companion.classification.tuning.search_result import brief
 
     rows = result.table()
     table = Table(title=f"{len(rows)} trials of {result.model}; {result.metric} on dev")

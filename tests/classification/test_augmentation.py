@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import BertConfig, BertForMaskedLM
 
-from companion.classification.augmentation import augment, delete_words, swap_neighbours
+from companion.classification.augmentation.augment import augment, delete_words, swap_neighbours
+from companion.classification.augmentation.mask_filling import fill_masks
+from companion.classification.augmentation.words import cut, glue, is_character, words_of
 from companion.classification.encoders import shipped_tokenizer
-from companion.classification.mask_filling import fill_masks
-from companion.classification.words import cut, glue, is_character, words_of
 from companion.errors import CheckpointError, NotFoundError, SettingsError
 
 TEXTS = [

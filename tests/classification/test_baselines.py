@@ -8,8 +8,8 @@ import pytest
 from datasets import Dataset, DatasetDict
 
 from companion.classification import BASELINES, Classifier, TextClassifier, train_baseline
+from companion.classification.baselines.tfidf import TfidfClassifier
 from companion.classification.result import Result
-from companion.classification.tfidf import TfidfClassifier
 from companion.errors import DataError, SettingsError
 from tests.fixtures import FEATURES
 

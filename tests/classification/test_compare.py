@@ -7,12 +7,12 @@ import pytest
 from datasets import Dataset, DatasetDict
 
 from companion.classification import compare, load_classifier
-from companion.classification.baselines import BASELINES
-from companion.classification.compare import comparison_splits, held_out_fifth
-from companion.classification.comparison import Candidate, Comparison
-from companion.classification.comparison_plot import comparison_plot
+from companion.classification.baselines.training import BASELINES
+from companion.classification.comparison.compare import comparison_splits, held_out_fifth
+from companion.classification.comparison.paired import mcnemar
+from companion.classification.comparison.plot import comparison_plot
+from companion.classification.comparison.table import Candidate, Comparison
 from companion.classification.metrics import evaluate_predictions
-from companion.classification.paired import mcnemar
 from companion.data import load_dataset
 from companion.errors import DataError, SettingsError, TrainingError
 from tests.fixtures import FEATURES

@@ -9,10 +9,11 @@ from datasets import Dataset, DatasetDict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from companion.classification import cross_validation, evaluate_predictions, load_classifier
-from companion.classification.augmentation import augment
-from companion.classification.cross_validation import cross_validate
-from companion.classification.folds import rare_classes, stratified_folds, with_class_labels
+from companion.classification import evaluate_predictions, load_classifier
+from companion.classification.augmentation.augment import augment
+from companion.classification.tuning import cross_validation
+from companion.classification.tuning.cross_validation import cross_validate
+from companion.classification.tuning.folds import rare_classes, stratified_folds, with_class_labels
 from companion.errors import DataError, SettingsError
 from tests.fixtures import FEATURES, SETTINGS, texts_and_labels
 

@@ -8,7 +8,7 @@ import torch
 from companion.classification import load_classifier, train_baseline
 from companion.classification.classifier import Classifier
 from companion.classification.encoders import load_encoder
-from companion.classification.ensemble import Ensemble
+from companion.classification.tuning.ensemble import Ensemble
 from companion.errors import CheckpointError, SettingsError
 
 

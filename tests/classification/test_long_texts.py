@@ -12,6 +12,7 @@ from torch.nn.functional import softmax
 from transformers import BertConfig, BertForSequenceClassification
 
 from companion.classification import Classifier, load_classifier
+from companion.classification.baselines.small_networks import TextCnn, TextCnnConfig
 from companion.classification.encoders import label_settings, shipped_tokenizer
 from companion.classification.fine_tune_windows import fine_tune_windows
 from companion.classification.hierarchical import (
@@ -20,7 +21,6 @@ from companion.classification.hierarchical import (
     WindowPooling,
 )
 from companion.classification.long_texts import WindowClassifier, pool_windows
-from companion.classification.small_networks import TextCnn, TextCnnConfig
 from companion.classification.truncation import TRUNCATIONS, special_ids, token_ids, truncate
 from companion.classification.windows import Cutter, WindowBatches, split_windows, window_starts
 from companion.errors import CheckpointError, SettingsError

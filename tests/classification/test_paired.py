@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from companion.classification.paired import (
+from companion.classification.comparison.paired import (
     differences,
     discordant,
     holm,

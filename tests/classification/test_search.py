@@ -8,10 +8,12 @@ import pytest
 import torch
 from datasets import Dataset, DatasetDict
 
-from companion.classification import load_classifier, searching
+from companion.classification import load_classifier
 from companion.classification.fine_tune import default_learning_rate, fine_tune
-from companion.classification.search_result import Search, Trial
-from companion.classification.search_space import (
+from companion.classification.tuning import search as searching
+from companion.classification.tuning.search import search
+from companion.classification.tuning.search_result import Search, Trial
+from companion.classification.tuning.search_space import (
     Span,
     default_space,
     defaults_of_fine_tune,
@@ -19,8 +21,7 @@ from companion.classification.search_space import (
     tidy,
     usual_settings,
 )
-from companion.classification.searching import search
-from companion.classification.watching import watched
+from companion.classification.tuning.watching import watched
 from companion.errors import DataError, SettingsError, TrainingError
 from companion.training.progress import ProgressBar
 from tests.fixtures import FEATURES, texts_and_labels

@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from companion.classification import load_classifier, train_baseline
-from companion.classification.baselines import NETWORKS
-from companion.classification.small_networks import (
+from companion.classification.baselines.small_networks import (
     BiLstm,
     BiLstmConfig,
     TextCnn,
@@ -14,7 +13,8 @@ from companion.classification.small_networks import (
     WordVectors,
     WordVectorsConfig,
 )
-from companion.classification.word_vocabulary import word_tokenizer
+from companion.classification.baselines.training import NETWORKS
+from companion.classification.baselines.word_vocabulary import word_tokenizer
 from companion.errors import SettingsError
 
 SMALL = {

@@ -12,7 +12,12 @@ from sklearn.naive_bayes import MultinomialNB
 from sklearn.svm import LinearSVC
 
 from companion.classification import Classifier, load_classifier
-from companion.classification.tfidf import TfidfClassifier, best_scale, grams_for, jieba_words
+from companion.classification.baselines.tfidf import (
+    TfidfClassifier,
+    best_scale,
+    grams_for,
+    jieba_words,
+)
 from companion.errors import CheckpointError, DataError, NotFoundError, SettingsError
 
 METHODS = ["naive-bayes", "logistic-regression", "linear-svm"]

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from companion.classification.comparison import Comparison
+from companion.classification.comparison.table import Comparison
 from companion.plots import PALETTE, in_style, label_panel
 
 MARKERS = "os^DvPX*<>"

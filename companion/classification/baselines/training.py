@@ -10,13 +10,7 @@ from typing import Any
 import torch
 from datasets import Dataset, DatasetDict
 
-from companion.classification.classifier import Classifier
-from companion.classification.encoders import label_settings, shipped_tokenizer
-from companion.classification.fine_tune import device_name
-from companion.classification.interface import TextClassifier, label_indices
-from companion.classification.metrics import Evaluation, score_logits
-from companion.classification.result import Result, save_run
-from companion.classification.small_networks import (
+from companion.classification.baselines.small_networks import (
     BiLstm,
     BiLstmConfig,
     SmallNetwork,
@@ -25,9 +19,15 @@ from companion.classification.small_networks import (
     WordVectors,
     WordVectorsConfig,
 )
+from companion.classification.baselines.tfidf import ESTIMATORS, TfidfClassifier
+from companion.classification.baselines.word_vocabulary import word_tokenizer
+from companion.classification.classifier import Classifier
+from companion.classification.encoders import label_settings, shipped_tokenizer
+from companion.classification.fine_tune import device_name
+from companion.classification.interface import TextClassifier, label_indices
+from companion.classification.metrics import Evaluation, score_logits
+from companion.classification.result import Result, save_run
 from companion.classification.splits import as_splits, class_names, with_dev_split
-from companion.classification.tfidf import ESTIMATORS, TfidfClassifier
-from companion.classification.word_vocabulary import word_tokenizer
 from companion.errors import SettingsError
 from companion.training import TrainSettings, train
 

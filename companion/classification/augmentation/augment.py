@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from datasets import Dataset, DatasetDict, concatenate_datasets
 
-from companion.classification.mask_filling import fill_masks
+from companion.classification.augmentation.mask_filling import fill_masks
+from companion.classification.augmentation.words import cut, glue, is_word
 from companion.classification.splits import as_splits, with_dev_split
-from companion.classification.words import cut, glue, is_word
 from companion.errors import SettingsError
 
 

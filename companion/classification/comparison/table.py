@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from companion.classification.comparison.paired import Difference, differences
 from companion.classification.metrics import Evaluation
-from companion.classification.paired import Difference, differences
 from companion.errors import TrainingError
 
 WORTH_NAMING = 1.2  # times as fast or as small; less may be the clock's mood

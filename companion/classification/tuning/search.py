@@ -19,13 +19,14 @@ from datasets import Dataset, DatasetDict
 from tqdm.auto import tqdm
 
 from companion.classification.classifier import Classifier
-from companion.classification.compare import fingerprint
+from companion.classification.comparison.compare import fingerprint
 from companion.classification.encoders import first_line
 from companion.classification.fine_tune import fine_tune
 from companion.classification.result import save_run
-from companion.classification.search_files import read_trials, write_results, write_trials
-from companion.classification.search_result import Search, State, Trial
-from companion.classification.search_space import (
+from companion.classification.splits import as_splits, class_names, with_dev_split
+from companion.classification.tuning.search_files import read_trials, write_results, write_trials
+from companion.classification.tuning.search_result import Search, State, Trial
+from companion.classification.tuning.search_space import (
     Space,
     default_space,
     distributions,
@@ -34,8 +35,7 @@ from companion.classification.search_space import (
     tidy,
     usual_settings,
 )
-from companion.classification.splits import as_splits, class_names, with_dev_split
-from companion.classification.watching import watched
+from companion.classification.tuning.watching import watched
 from companion.errors import DataError, SettingsError, TrainingError
 from companion.training.history import History
 

@@ -16,8 +16,8 @@ import torch
 from datasets import Dataset, DatasetDict, concatenate_datasets
 from tqdm.auto import tqdm
 
-from companion.classification.baselines import BASELINES, train_baseline
-from companion.classification.comparison import Candidate, Comparison
+from companion.classification.baselines.training import BASELINES, train_baseline
+from companion.classification.comparison.table import Candidate, Comparison
 from companion.classification.encoders import first_line
 from companion.classification.fine_tune import device_name, fine_tune
 from companion.classification.interface import TextClassifier, label_indices
@@ -259,7 +259,7 @@ def write_results(result: Comparison, out: Path, identity: dict[str, Any]) -> No
     """comparison.json in full, and the plot."""
     import matplotlib
 
-    from companion.classification.comparison_plot import comparison_plot
+    from companion.classification.comparison.plot import comparison_plot
 
     write_state(out, identity, result.candidates, **result.to_dict())
     with matplotlib.rc_context({"backend": "agg"}):

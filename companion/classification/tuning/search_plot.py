@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from companion.classification.search_result import Search
+from companion.classification.tuning.search_result import Search
 from companion.plots import BLUE, FAINT, INK, ORANGE, in_style, label_panel
 
 

@@ -17,8 +17,8 @@ from safetensors import SafetensorError
 from tqdm.auto import tqdm
 from transformers import AutoModelForMaskedLM, PreTrainedModel, PreTrainedTokenizerBase
 
+from companion.classification.augmentation.words import WORD, is_character, is_run
 from companion.classification.encoders import first_line, load_tokenizer, quiet
-from companion.classification.words import WORD, is_character, is_run
 from companion.data import locate_model
 from companion.errors import CheckpointError, SettingsError
 

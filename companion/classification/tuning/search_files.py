@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from companion.classification.search_result import Search, Trial
+from companion.classification.tuning.search_result import Search, Trial
 from companion.errors import SettingsError
 from companion.training import write_atomically
 from companion.training.checkpoints import refuse_other_run, saving_failed
@@ -43,7 +43,7 @@ def write_results(folder: Path, identity: Mapping[str, Any], search: Search, dat
     import matplotlib
     import pandas as pd
 
-    from companion.classification.search_plot import search_plot
+    from companion.classification.tuning.search_plot import search_plot
 
     write_trials(folder, identity, search.trials)
     table = pd.DataFrame(search.table()).to_csv(index=False, lineterminator="\n")

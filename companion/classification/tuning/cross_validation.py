@@ -18,15 +18,15 @@ import torch
 from datasets import Dataset, DatasetDict
 from tqdm.auto import tqdm
 
-from companion.classification.baselines import BASELINES, train_baseline
-from companion.classification.compare import fingerprint
-from companion.classification.ensemble import Ensemble, write_config
+from companion.classification.baselines.training import BASELINES, train_baseline
+from companion.classification.comparison.compare import fingerprint
 from companion.classification.fine_tune import fine_tune
-from companion.classification.folds import rare_classes, stratified_folds, with_class_labels
 from companion.classification.interface import TextClassifier
 from companion.classification.metrics import Evaluation, score_logits
 from companion.classification.opening import load_classifier
 from companion.classification.splits import as_splits, class_names
+from companion.classification.tuning.ensemble import Ensemble, write_config
+from companion.classification.tuning.folds import rare_classes, stratified_folds, with_class_labels
 from companion.errors import SettingsError
 from companion.training import write_atomically
 from companion.training.checkpoints import refuse_other_run

@@ -1,0 +1,1 @@
+"""More training texts out of few (chapter 13)."""

@@ -1,0 +1,1 @@
+"""Naive Bayes, logistic regression, the linear SVM and three small networks (chapter 2)."""

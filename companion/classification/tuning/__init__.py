@@ -1,0 +1,1 @@
+"""Search of settings, cross-validation and ensembles (chapter 13)."""
