@@ -1,11 +1,16 @@
 """What is swept out of a stored notebook, and what keeps it from being stored."""
 
+import base64
 import copy
+import io
 
+import matplotlib.pyplot as plt
 import nbformat
+import numpy as np
 import pytest
 from nbformat.v4 import new_output
-from outputs import MAX_BYTES, WIDGET, output_problems, tidy
+from outputs import MAX_BYTES, WIDGET, output_problems, smaller_png, tidy
+from PIL import Image
 
 
 @pytest.fixture
@@ -56,6 +61,24 @@ def test_a_text_that_came_in_pieces_is_one_again(notebook):
 
 def test_what_was_overwritten_on_a_line_does_not_show(notebook):
     assert tidied(notebook, stream("step 1\rstep 2\r\nend\r\n"))[0].text == "step 2\nend\n"
+
+
+def dots(content):
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(content))).convert("RGBA"))
+
+
+@pytest.mark.parametrize("background", ["white", "#12345680"])
+def test_pictures_are_stored_in_fewer_bytes_and_look_the_same(background):
+    figure, axes = plt.subplots(facecolor=background)
+    axes.plot(np.sin(np.arange(100)))
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    plt.close(figure)
+    before = base64.b64encode(file.getvalue()).decode()
+    after = smaller_png(before)
+    assert len(after) < len(before)
+    assert np.array_equal(dots(after), dots(before))
+    assert smaller_png(after) == after
 
 
 def test_widgets_go_and_with_them_the_editor_s_metadata(notebook):
