@@ -119,7 +119,7 @@ def with_engine(classifier: Classifier, data: DatasetDict, epochs: int, seed: in
     settings = TrainSettings(
         epochs=epochs,
         batch_size=BATCH_SIZE,
-        gradient_accumulation_steps=default_pieces(encoded, BATCH_SIZE),
+        gradient_accumulation_steps=default_pieces(encoded.input_ids, BATCH_SIZE),
         learning_rate=LEARNING_RATE,
         warmup_ratio=WARMUP_RATIO,
         weight_decay=0.0,  # as the Trainer's default

@@ -7,6 +7,9 @@ from companion.classification.classifier import Classifier
 from companion.classification.comparison.compare import Comparison, compare
 from companion.classification.fine_tune import fine_tune
 from companion.classification.interface import Prediction, TextClassifier
+from companion.classification.long_texts.fine_tune_windows import fine_tune_windows
+from companion.classification.long_texts.hierarchical import HierarchicalClassifier
+from companion.classification.long_texts.window_classifier import WindowClassifier
 from companion.classification.metrics import Evaluation, evaluate_predictions
 from companion.classification.opening import load_classifier
 from companion.classification.tuning.cross_validation import CrossValidation, cross_validate
@@ -22,10 +25,12 @@ __all__ = [
     "CrossValidation",
     "Ensemble",
     "Evaluation",
+    "HierarchicalClassifier",
     "Prediction",
     "Search",
     "Span",
     "TextClassifier",
+    "WindowClassifier",
     "augment",
     "compare",
     "cross_validate",
@@ -33,6 +38,7 @@ __all__ = [
     "evaluate_predictions",
     "fill_masks",
     "fine_tune",
+    "fine_tune_windows",
     "load_classifier",
     "search",
     "swap_neighbours",

@@ -15,7 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from companion.classification.encoders import load_encoder, quiet
 from companion.classification.interface import TextClassifier, read_config, writing
-from companion.classification.truncation import TRUNCATIONS, check_truncation, encode_cut
+from companion.classification.long_texts.truncation import TRUNCATIONS, check_truncation, encode_cut
 from companion.data.batches import LengthBatches
 from companion.errors import CheckpointError
 from companion.training.history import History
@@ -46,7 +46,7 @@ class Classifier(TextClassifier):
         max_length: tokens per text, special ones included; longer texts are cut.
         history: the record of its training, if this process trained it.
         truncation: what of a longer text is read, "head", "tail" or "head+tail" (see
-            `companion.classification.truncation`); saved with the model.
+            `companion.classification.long_texts.truncation`); saved with the model.
     """
 
     def __init__(

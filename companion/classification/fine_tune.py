@@ -14,14 +14,15 @@ from transformers import PretrainedConfig
 
 from companion.classification.classifier import Classifier, EncodedTexts
 from companion.classification.encoders import load_encoder
-from companion.classification.metrics import score_logits
+from companion.classification.long_texts.truncation import LOST, check_truncation
+from companion.classification.metrics import score_logits, watched_scores
 from companion.classification.recipe import Recipe
 from companion.classification.reinit import reinit_layers
 from companion.classification.result import Result, finished_run, save_run
 from companion.classification.splits import as_splits, class_names, with_dev_split
 from companion.classification.threshold import best_margin, move_threshold
 from companion.errors import SettingsError
-from companion.training import TrainSettings, train
+from companion.training import TrainSettings, Watch, train
 
 DEFAULT_LENGTH = 256
 LEAST_UPDATES = 300  # a small table is read more often, so that training gets somewhere
@@ -38,6 +39,8 @@ def fine_tune(
     max_length: int | None = None,
     epochs: int | None = None,
     learning_rate: float | None = None,
+    truncation: str = "head",
+    watch: Watch | None = None,
     progress: bool = True,
     **settings: Any,
 ) -> Classifier:
@@ -55,6 +58,10 @@ def fine_tune(
             tokenizer says that the model was made for fewer.
         epochs: by default 3, and more for a small table.
         learning_rate: peak; by default chosen for the model (see `default_learning_rate`).
+        truncation: what is read of a longer text, "head", "tail" or "head+tail".
+        watch: called after each update with its number and the history so far; what it raises
+            ends the training and passes through.
+        progress: show a progress bar.
         settings: any other field of `TrainSettings`. `gradient_accumulation_steps` is chosen for
             the device and the texts (see `default_pieces`) when it is not given. And, off unless
             given: `layer_decay` and `average_weights` of `TrainSettings`; `label_smoothing`,
@@ -72,14 +79,15 @@ def fine_tune(
     """
     if out is not None and (finished := finished_run(Path(out), resume=resume)):
         return finished
-    unknown = set(settings) - TrainSettings.names() - Recipe.names()
-    if unknown:
+    known = TrainSettings.names() | Recipe.names()
+    if unknown := set(settings) - known:
         raise SettingsError(
             f"There is no setting {', '.join(sorted(unknown))}. There are: "
-            f"{', '.join(sorted(TrainSettings.names() | Recipe.names() | {'max_length'}))}."
+            f"{', '.join(sorted({*known, 'max_length', 'truncation'}))}."
         )
     # Settings are checked before anything is read: a typing error should not cost a minute.
     recipe = Recipe(**{k: settings.pop(k) for k in Recipe.names() & set(settings)})
+    check_truncation(truncation)
     TrainSettings(epochs=1 if epochs is None else epochs, **settings)
     if learning_rate is not None:
         TrainSettings(learning_rate=learning_rate)
@@ -103,22 +111,21 @@ def fine_tune(
     if learning_rate is None:
         learning_rate = default_learning_rate(str(model), encoder.config)
         notes.append(f"learning_rate {learning_rate:g}, as suits this model.")
-    classifier = Classifier(encoder, tokenizer, max_length=max_length)
+    classifier = Classifier(encoder, tokenizer, max_length=max_length, truncation=truncation)
+    reading = {"max_length": max_length, "truncation": truncation}
     encoded = {name: classifier.encode(split["text"][:]) for name, split in data.items()}
     targets = {name: classifier.label_indices(split) for name, split in data.items()}
-    settings.setdefault("gradient_accumulation_steps", default_pieces(encoded["train"], batch_size))
+    settings.setdefault(
+        "gradient_accumulation_steps", default_pieces(encoded["train"].input_ids, batch_size)
+    )
     run = TrainSettings(epochs=epochs, learning_rate=learning_rate, **settings)
     batches = classifier.batches(
         encoded["train"], targets["train"], batch_size=run.batch_size, shuffle=True, seed=run.seed
     )
 
     def on_dev(_: torch.nn.Module) -> dict[str, float]:
-        score = score_logits(classifier.logits_of(encoded["dev"]), targets["dev"], labels)
-        return {
-            "dev_loss": float(score.loss or 0.0),
-            "dev_accuracy": score.accuracy,
-            "dev_macro_f1": score.macro_f1,
-        }
+        logits = classifier.logits_of(encoded["dev"])
+        return watched_scores(score_logits(logits, targets["dev"], labels))
 
     classifier.history = train(
         recipe.loss_around(encoder, targets["train"], len(labels)),
@@ -129,10 +136,11 @@ def fine_tune(
         resume=resume,
         identity={
             "model": str(model),
-            "max_length": max_length,
+            **reading,
             "training data": fingerprint(encoded["train"], targets["train"]),
             **asdict(recipe),
         },
+        watch=watch,
         progress=progress,
     )
     if recipe.threshold:
@@ -149,13 +157,13 @@ def fine_tune(
     }
     if encoded["train"].truncated:
         notes.append(
-            f"{encoded['train'].truncated:,} training texts are longer than {max_length} tokens "
-            "and lost their end."
+            f"{encoded['train'].truncated:,} training texts are longer than {max_length} tokens; "
+            f"{LOST[truncation]}."
         )
     seconds = [record["seconds"] for record in classifier.history.records]
     classifier.result = Result(
         model=str(model),
-        settings={**asdict(run), **asdict(recipe), "max_length": max_length},
+        settings={**asdict(run), **asdict(recipe), **reading},
         rows={name: len(split) for name, split in data.items()},
         truncated=encoded["train"].truncated,
         dev=scores.get("dev"),
@@ -186,16 +194,22 @@ def default_learning_rate(model: str, config: PretrainedConfig) -> float:
     return 3e-4 if getattr(config, "hidden_size", 768) <= 512 else 3e-5
 
 
-def default_pieces(encoded: EncodedTexts, batch_size: int) -> int:
+def default_pieces(
+    input_ids: Sequence[np.ndarray],
+    batch_size: int,
+    *,
+    tokens: int = TOKENS_A_PIECE,
+    least_rows: int = 4,
+) -> int:
     """Into how many pieces of similar length a processor should cut a batch.
 
     The gradient stays that of the whole batch, most of its padding goes. A GPU would rather
-    have one large piece; a processor is content with `TOKENS_A_PIECE`.
+    have one large piece; a processor is content with `tokens` in one, and `least_rows` texts.
     """
     if torch.cuda.is_available():
         return 1
-    tokens = batch_size * float(np.mean([len(ids) for ids in encoded.input_ids]))
-    return max(1, min(round(tokens / TOKENS_A_PIECE), batch_size // 4))
+    in_batch = batch_size * float(np.mean([len(ids) for ids in input_ids]))
+    return max(1, min(round(in_batch / tokens), batch_size // least_rows))
 
 
 def refuse_too_long(max_length: int, config: PretrainedConfig) -> None:

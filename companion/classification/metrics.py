@@ -137,6 +137,15 @@ def score_logits(logits: torch.Tensor, true: Sequence[int], labels: Sequence[str
     return evaluate_predictions(true, logits.argmax(-1).numpy(), labels, loss=loss)
 
 
+def watched_scores(score: Evaluation) -> dict[str, float]:
+    """The scores on dev by the names under which the training loop records them."""
+    return {
+        "dev_loss": float(score.loss or 0.0),
+        "dev_accuracy": score.accuracy,
+        "dev_macro_f1": score.macro_f1,
+    }
+
+
 def _accuracy(confusion: np.ndarray) -> np.ndarray:
     """Share on the diagonal of matrices of shape (..., C, C)."""
     return np.trace(confusion, axis1=-2, axis2=-1) / confusion.sum((-2, -1))

@@ -6,9 +6,9 @@ import torch
 
 from companion.classification.baselines.tfidf import TfidfClassifier
 from companion.classification.classifier import Classifier
-from companion.classification.hierarchical import VECTORS, HierarchicalClassifier
 from companion.classification.interface import TextClassifier, read_config
-from companion.classification.long_texts import WindowClassifier, window_settings
+from companion.classification.long_texts.hierarchical import VECTORS, HierarchicalClassifier
+from companion.classification.long_texts.window_classifier import WindowClassifier, window_settings
 from companion.classification.tuning.ensemble import MODEL_TYPE, Ensemble
 
 

@@ -1,5 +1,7 @@
 """Which rows train, which choose the weights, which give the score."""
 
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -81,3 +83,13 @@ def choose_split(data: DatasetDict, split: str | None = None) -> str:
         f"The data has no split {' or '.join(map(repr, wanted))}, only {', '.join(data)}. "
         "Name the split to score."
     )
+
+
+def fingerprint(splits: Mapping[str, Dataset]) -> str:
+    """A digest of all texts and labels."""
+    digest = hashlib.sha256()
+    for name, rows in splits.items():
+        digest.update(name.encode())
+        for text, label in zip(rows["text"], rows["label"], strict=True):
+            digest.update(f"{label}\0{text}\0".encode())
+    return digest.hexdigest()[:16]

@@ -5,12 +5,24 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from companion.cli.common import AsJson, app, console
+from companion.cli.common import AsJson, Quiet, Resume, app, console
+from companion.cli.options import (
+    DataArgument,
+    Encoding,
+    Epochs,
+    LabelColumn,
+    LearningRate,
+    MaxLength,
+    SplitColumn,
+    TextColumn,
+    given,
+    read_data,
+)
 from companion.cli.recipe import (
     AverageWeights,
     ClassWeights,
@@ -22,33 +34,6 @@ from companion.cli.recipe import (
     as_number,
     as_numbers,
 )
-
-if TYPE_CHECKING:
-    from datasets import DatasetDict
-
-DataArgument = Annotated[
-    str,
-    typer.Argument(
-        help="A CSV, TSV, JSONL or Parquet file with the columns text and label (and split), a "
-        "folder with train, dev and test files, or a registry name such as sample-en.",
-        show_default=False,
-    ),
-]
-TextColumn = Annotated[str, typer.Option(help="The column that holds the texts.")]
-LabelColumn = Annotated[str, typer.Option(help="The column that holds the labels.")]
-SplitColumn = Annotated[str, typer.Option(help="The column that says train, dev or test.")]
-Encoding = Annotated[str, typer.Option(help="How the file is encoded, such as utf-8 or gb18030.")]
-
-
-def read_data(
-    source: str, text: str, label: str, split: str, encoding: str, **more: Any
-) -> "DatasetDict":
-    """The data of DATA and its column options."""
-    from companion.data import load_dataset
-
-    return load_dataset(
-        source, text_column=text, label_column=label, split_column=split, encoding=encoding, **more
-    )
 
 
 @app.command(epilog="Example:  companion check reviews.csv --text-column review")
@@ -97,19 +82,13 @@ def train(
             "same of random weights), a model folder, a registry name, or a hub id."
         ),
     ] = "bilingual-mini",
-    epochs: Annotated[
-        int | None, typer.Option(help="Passes over the data.", show_default="by size of the data")
-    ] = None,
+    epochs: Epochs = None,
     batch_size: Annotated[int, typer.Option(help="Texts per update.")] = 32,
-    learning_rate: Annotated[
-        float | None, typer.Option(help="Peak learning rate.", show_default="by model")
-    ] = None,
-    max_length: Annotated[
-        int | None,
-        typer.Option(
-            help="Tokens per text; the rest is cut off.", show_default="256, or fewer by model"
-        ),
-    ] = None,
+    learning_rate: LearningRate = None,
+    max_length: MaxLength = None,
+    truncation: Annotated[
+        str, typer.Option(help="What is read of a longer text: head, tail or head+tail.")
+    ] = "head",
     warmup_ratio: Annotated[float, typer.Option(help="Share of updates with a rising rate.")] = 0.1,
     weight_decay: Annotated[float, typer.Option(help="AdamW's decay of matrices.")] = 0.01,
     layer_decay: LayerDecay = None,
@@ -131,12 +110,12 @@ def train(
     save_steps: Annotated[
         int | None, typer.Option(help="Updates between checkpoints.", show_default="each epoch")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where a run stopped.")] = False,
+    resume: Resume = False,
     text_column: TextColumn = "text",
     label_column: LabelColumn = "label",
     split_column: SplitColumn = "split",
     encoding: Encoding = "utf-8",
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Fine-tune a classifier; writes the model, metrics.json, history.csv and a plot."""
     from companion.classification import fine_tune
@@ -147,6 +126,7 @@ def train(
         out=out,
         resume=resume,
         max_length=max_length,
+        truncation=truncation,
         epochs=epochs,
         learning_rate=learning_rate,
         batch_size=batch_size,
@@ -164,11 +144,7 @@ def train(
         seed=seed,
         save_steps=save_steps,
         progress=not quiet,
-        **(
-            {}
-            if gradient_accumulation_steps is None
-            else {"gradient_accumulation_steps": gradient_accumulation_steps}
-        ),
+        **given(gradient_accumulation_steps=gradient_accumulation_steps),
     )
     result = classifier.result
     if result is None or int(os.environ.get("RANK", "0")):
@@ -206,17 +182,17 @@ def predict(
     from companion.data.texts import read_lines, read_texts
 
     if file is not None and not texts:
-        given = read_texts(file, text_column=text_column, encoding=encoding)
+        inputs = read_texts(file, text_column=text_column, encoding=encoding)
     elif file is None and texts == ["-"]:
-        given = read_lines(sys.stdin.buffer, name="standard input", encoding=encoding)
+        inputs = read_lines(sys.stdin.buffer, name="standard input", encoding=encoding)
     elif file is None and texts:
-        given = texts
+        inputs = texts
     else:
         raise typer.BadParameter("Give texts, or - for standard input, or --file FILE.")
     classifier = load_classifier(model)
-    long = len(given) > 1000 and sys.stderr.isatty()
+    long = len(inputs) > 1000 and sys.stderr.isatty()
     for text, answer in zip(
-        given, classifier.predict(given, batch_size=batch_size, progress=long), strict=True
+        inputs, classifier.predict(inputs, batch_size=batch_size, progress=long), strict=True
     ):
         if as_json:
             print(json.dumps({"text": text, **asdict(answer)}, ensure_ascii=False))

@@ -15,4 +15,7 @@ app = typer.Typer(
 console = Console()
 errors = Console(stderr=True)
 
+Seed = Annotated[int, typer.Option(help="Of everything that is drawn.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with what stopped in OUT.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for another program.")]

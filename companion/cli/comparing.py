@@ -9,7 +9,8 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from companion.cli.classification import (
+from companion.cli.common import AsJson, Quiet, Resume, Seed, app, console
+from companion.cli.options import (
     DataArgument,
     Encoding,
     LabelColumn,
@@ -17,7 +18,6 @@ from companion.cli.classification import (
     TextColumn,
     read_data,
 )
-from companion.cli.common import AsJson, app, console
 
 if TYPE_CHECKING:
     from companion.classification import Comparison
@@ -53,15 +53,13 @@ def compare(
         Path | None,
         typer.Option(help="Folder for the classifiers, comparison.json and comparison.png."),
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a comparison that stopped in OUT.")
-    ] = False,
-    seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 42,
+    resume: Resume = False,
+    seed: Seed = 42,
     text_column: TextColumn = "text",
     label_column: LabelColumn = "label",
     split_column: SplitColumn = "split",
     encoding: Encoding = "utf-8",
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Train several models on the same texts; say which is best, and which to take for what."""

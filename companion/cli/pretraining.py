@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from companion.cli.common import app, console
+from companion.cli.common import Quiet, Resume, app, console
 from companion.errors import SettingsError
 
 
@@ -89,8 +89,8 @@ def pretrain(
     save_steps: Annotated[
         int | None, typer.Option(help="Updates between checkpoints.", show_default="each score")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where a run stopped.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+    resume: Resume = False,
+    quiet: Quiet = False,
 ) -> None:
     """Pretrain a BERT on masked words, from raw text; writes a model folder that loads anywhere."""
     from companion.pretraining import pretrain as run
@@ -165,7 +165,7 @@ def prepare(
     ] = None,
     row_length: Annotated[int, typer.Option(help="Positions in a row.")] = 128,
     dev_share: Annotated[float, typer.Option(help="Share of the documents held out.")] = 0.005,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Clean, deduplicate, tokenise and pack raw text, once for many runs of companion pretrain."""
     from companion.pretraining import prepare_corpus

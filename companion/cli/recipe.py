@@ -1,60 +1,48 @@
 """The options of `companion train` beyond plain fine-tuning, and how their values are read."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 _PANEL = "Beyond plain fine-tuning (each is off unless given)"
 
+
+def _option(text: str) -> Any:
+    return typer.Option(help=text, rich_help_panel=_PANEL)
+
+
 LayerDecay = Annotated[
     float | None,
-    typer.Option(
-        help="Factor from each layer's rate to that of the layer below, such as 0.9.",
-        rich_help_panel=_PANEL,
-    ),
+    _option("Factor from each layer's rate to that of the layer below, such as 0.9."),
 ]
 AverageWeights = Annotated[
     str | None,
-    typer.Option(
-        help="Keep a moving average of the weights: auto, or its decay, such as 0.99.",
-        rich_help_panel=_PANEL,
-    ),
+    _option("Keep a moving average of the weights: auto, or its decay, such as 0.99."),
 ]
 ReinitLayers = Annotated[
     int | None,
-    typer.Option(
-        help="How many of the highest layers start anew, with the pooler.",
-        rich_help_panel=_PANEL,
-    ),
+    _option("How many of the highest layers start anew, with the pooler."),
 ]
 LabelSmoothing = Annotated[
     float | None,
-    typer.Option(
-        help="Share of each target that is spread over all classes, such as 0.1.",
-        rich_help_panel=_PANEL,
-    ),
+    _option("Share of each target that is spread over all classes, such as 0.1."),
 ]
 RDrop = Annotated[
     float | None,
-    typer.Option(
-        help="Weight of the distance between two passes with different dropout, such as 1; "
-        "takes twice the time.",
-        rich_help_panel=_PANEL,
+    _option(
+        "Weight of the distance between two passes with different dropout, such as 1; takes "
+        "twice the time."
     ),
 ]
 ClassWeights = Annotated[
     str | None,
-    typer.Option(
-        help="For unequal classes: balanced, or a number for each with commas between.",
-        rich_help_panel=_PANEL,
-    ),
+    _option("For unequal classes: balanced, or a number for each with commas between."),
 ]
 Threshold = Annotated[
     str | None,
-    typer.Option(
-        help="For two unequal classes: macro-f1 chooses on dev from which probability on the "
-        "second one is called.",
-        rich_help_panel=_PANEL,
+    _option(
+        "For two unequal classes: macro-f1 chooses on dev from which probability on the second "
+        "one is called."
     ),
 ]
 

@@ -3,40 +3,31 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from companion.cli.classification import (
+from companion.cli.common import AsJson, Quiet, Resume, Seed, app, console
+from companion.cli.options import (
+    BatchSize,
     DataArgument,
     Encoding,
+    Epochs,
     LabelColumn,
+    LearningRate,
+    MaxLength,
+    Model,
     SplitColumn,
     TextColumn,
+    given,
     read_data,
 )
-from companion.cli.common import AsJson, app, console
 
 if TYPE_CHECKING:
     from companion.classification.tuning.search_result import Search
 
 SHOWN_TRIALS = 15
-Model = Annotated[
-    str,
-    typer.Option(help="Where to start: whatever --model of `companion train` takes."),
-]
-Epochs = Annotated[int | None, typer.Option(help="Passes over the data.", show_default="by size")]
-LearningRate = Annotated[
-    float | None, typer.Option(help="Peak learning rate.", show_default="by model")
-]
-BatchSize = Annotated[int | None, typer.Option(help="Texts per update.", show_default="32")]
-MaxLength = Annotated[
-    int | None, typer.Option(help="Tokens per text; the rest is cut off.", show_default="by model")
-]
-Seed = Annotated[int, typer.Option(help="Of everything that is drawn.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with what stopped in OUT.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 
 
 @app.command(
@@ -84,7 +75,7 @@ def cross_validate(
         resume=resume,
         seed=seed,
         progress=not quiet,
-        **_given(
+        **given(
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,
@@ -159,7 +150,7 @@ def search(
         resume=resume,
         seed=seed,
         progress=not quiet and (sys.stderr.isatty() or not as_json),
-        **_given(
+        **given(
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,
@@ -207,7 +198,3 @@ def as_table(result: "Search") -> Table:
 
 def _percent(value: float | None) -> str:
     return "" if value is None else f"{value:.2%}"
-
-
-def _given(**options: Any) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}

@@ -1,7 +1,7 @@
 """The one training loop: settings, schedule, checkpoints, history (chapters 10 and 13)."""
 
 from companion.training.checkpoints import CheckpointStore, write_atomically
-from companion.training.engine import train
+from companion.training.engine import Watch, train
 from companion.training.feeding import BatchSource
 from companion.training.history import History
 from companion.training.optimizer import linear_warmup_decay, make_optimizer, parameter_groups
@@ -12,6 +12,7 @@ __all__ = [
     "CheckpointStore",
     "History",
     "TrainSettings",
+    "Watch",
     "choose_precision",
     "linear_warmup_decay",
     "make_optimizer",

@@ -35,6 +35,7 @@ from companion.training.progress import ProgressBar
 from companion.training.settings import TrainSettings, choose_precision
 
 Metrics = Mapping[str, float]
+Watch = Callable[[int, History], None]  # the number of an update, and what was recorded so far
 LOG_EVERY = 10  # updates between reads of the loss: each read waits for the device
 
 
@@ -47,6 +48,7 @@ def train(
     out: str | Path | None = None,
     resume: bool = False,
     identity: Mapping[str, Any] | None = None,
+    watch: Watch | None = None,
     progress: bool = True,
 ) -> History:
     """Train `model` in place and leave it with its best weights, in eval mode.
@@ -64,6 +66,8 @@ def train(
         resume: go on from the newest checkpoint in `out`, if there is one.
         identity: facts on data and model, stored with the checkpoint. A resumed run with
             other facts or settings is refused.
+        watch: called after each update with its number and the history; an exception of it
+            ends the training and passes through.
         progress: show a progress bar with loss, rate and time left.
 
     Raises:
@@ -81,6 +85,8 @@ def train(
             run.evaluate_if_due()
             run.save_if_due()
             bar.show(run.step, run.history, settings.best_metric)
+            if watch is not None:
+                watch(run.step, run.history)
     return run.finish()
 
 

@@ -11,18 +11,33 @@ from hypothesis import strategies as st
 from torch.nn.functional import softmax
 from transformers import BertConfig, BertForSequenceClassification
 
-from companion.classification import Classifier, load_classifier
+from companion.classification import (
+    Classifier,
+    HierarchicalClassifier,
+    WindowClassifier,
+    fine_tune,
+    fine_tune_windows,
+    load_classifier,
+)
 from companion.classification.baselines.small_networks import TextCnn, TextCnnConfig
 from companion.classification.encoders import label_settings, shipped_tokenizer
-from companion.classification.fine_tune_windows import fine_tune_windows
-from companion.classification.hierarchical import (
-    HierarchicalClassifier,
+from companion.classification.long_texts.hierarchical import (
     HierarchicalModel,
     WindowPooling,
 )
-from companion.classification.long_texts import WindowClassifier, pool_windows
-from companion.classification.truncation import TRUNCATIONS, special_ids, token_ids, truncate
-from companion.classification.windows import Cutter, WindowBatches, split_windows, window_starts
+from companion.classification.long_texts.truncation import (
+    TRUNCATIONS,
+    special_ids,
+    token_ids,
+    truncate,
+)
+from companion.classification.long_texts.window_classifier import pool_windows
+from companion.classification.long_texts.windows import (
+    Cutter,
+    WindowBatches,
+    split_windows,
+    window_starts,
+)
 from companion.errors import CheckpointError, SettingsError
 from companion.training import TrainSettings, train
 from tests.fixtures import BAD, FEATURES, GOOD
@@ -323,6 +338,24 @@ def test_it_learns_what_truncation_cannot_see_and_is_saved(buried, tiny_encoder,
     assert (tmp_path / "run" / "metrics.json").is_file()
     with pytest.raises(SettingsError, match="already holds"):
         fine_tune_windows(tiny_encoder, buried, out=tmp_path / "run", progress=False)
+
+
+@pytest.mark.parametrize(("truncation", "lost"), [("head", "end"), ("tail", "beginning")])
+def test_what_truncation_keeps_decides_what_is_learned(tiny_encoder, truncation, lost, tmp_path):
+    """The one word that decides stands at the end, after 30 others."""
+    rows = [
+        {"text": "the room was a book " * 6 + (BAD, GOOD)[i % 2][i % len(BAD)], "label": i % 2}
+        for i in range(80)
+    ]
+    train_split = Dataset.from_list(rows, features=FEATURES)
+    found = fine_tune(
+        tiny_encoder, DatasetDict(train=train_split, test=train_split), truncation=truncation,
+        max_length=8, epochs=6, batch_size=8, learning_rate=5e-3, progress=False, out=tmp_path,
+    )  # fmt: skip
+    assert found.result.test.accuracy == (0.5 if truncation == "head" else 1.0)
+    assert f"their {lost} is not read" in " ".join(found.result.notes)
+    assert found.result.settings["truncation"] == truncation
+    assert load_classifier(tmp_path).truncation == truncation
 
 
 def test_attention_is_saved_and_its_loss_is_told(classifier, tmp_path):

@@ -21,9 +21,7 @@ from companion.classification.tuning.search_space import (
     tidy,
     usual_settings,
 )
-from companion.classification.tuning.watching import watched
 from companion.errors import DataError, SettingsError, TrainingError
-from companion.training.progress import ProgressBar
 from tests.fixtures import FEATURES, texts_and_labels
 
 SPACE = {"learning_rate": Span(1e-4, 1e-2, log=True), "batch_size": (8, 16), "epochs": (2,)}
@@ -137,23 +135,21 @@ def test_without_time_for_one_trial_it_says_so(small_data, tiny_encoder, clock, 
         search(tiny_encoder, small_data, 0.1, out=tmp_path, **FIXED)
     state = json.loads((tmp_path / "search.json").read_text("utf-8"))
     assert [trial["state"] for trial in state["trials"]] == ["out of time"]
-    assert ProgressBar.show.__name__ == "show", "nobody looks on any more"
 
 
 def test_a_trial_below_the_median_is_given_up(small_data, tiny_encoder, monkeypatch):
     """Five trials that learn, one that stays behind, one whose loss bursts."""
     made = []
 
-    def fake(*_, best_metric, **options):
+    def fake(*_, best_metric, watch, **options):
         made.append(options)
         if len(made) == 7:
             raise TrainingError("the loss is nan")
         history = searching.History()
-        bar = ProgressBar(3, 0, 1, shown=False)
         for step, value in enumerate([0.5, 0.6, 0.9] if len(made) < 6 else [0.5, 0.5, 0.9]):
             history.add("train", step=step, loss=1.0, learning_rate=1.0)
             history.add("eval", step=step, **{best_metric: value})
-            bar.show(step, history, best_metric)
+            watch(step, history)
         return SimpleNamespace(result=SimpleNamespace(dev=score(value)))
 
     monkeypatch.setattr(searching, "fine_tune", fake)
@@ -239,11 +235,6 @@ def test_three_texts_are_too_few(tiny_encoder):
         Span(2, 1)
 
 
-def test_looking_on_ends_with_the_block():
-    seen = []
-    bar = ProgressBar(2, 0, 1, shown=False)
-    with watched(lambda step, _: seen.append(step)):
-        bar.show(1, searching.History(), "dev_accuracy")
-    bar.show(2, searching.History(), "dev_accuracy")
-    assert seen == [1]
-    assert "out" not in defaults_of_fine_tune() and "max_length" in defaults_of_fine_tune()
+def test_what_a_run_needs_beside_its_settings_is_not_searched():
+    known = set(defaults_of_fine_tune())
+    assert "max_length" in known and not known & {"out", "resume", "watch", "progress"}

@@ -4,7 +4,7 @@ import zlib
 
 import torch
 
-from companion.classification.truncation import truncate
+from companion.classification.long_texts.truncation import truncate
 from companion.exercises import check
 from tests.exercises.answers import found_right, told_what_is_missing
 

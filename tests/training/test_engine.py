@@ -219,3 +219,17 @@ def test_tokens_are_counted_in_rows_of_several_documents_too():
     }
     history = train(model, batches, TrainSettings(max_steps=1, batch_size=8), progress=False)
     assert history.column("tokens") == [want]
+
+
+def test_who_watches_sees_every_update_and_can_end_the_run():
+    settings = TrainSettings(epochs=2, **FP32)
+    seen = []
+
+    def watch(step, history):
+        seen.append(step)
+        if step == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(make_model(), make_batches(), settings, watch=watch, progress=False)
+    assert seen == [1, 2, 3]

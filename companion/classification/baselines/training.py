@@ -25,7 +25,7 @@ from companion.classification.classifier import Classifier
 from companion.classification.encoders import label_settings, shipped_tokenizer
 from companion.classification.fine_tune import device_name
 from companion.classification.interface import TextClassifier, label_indices
-from companion.classification.metrics import Evaluation, score_logits
+from companion.classification.metrics import score_logits, watched_scores
 from companion.classification.result import Result, save_run
 from companion.classification.splits import as_splits, class_names, with_dev_split
 from companion.errors import SettingsError
@@ -168,12 +168,7 @@ def train_network(
 
     def on_dev(_: torch.nn.Module) -> dict[str, float]:
         assert dev is not None
-        score: Evaluation = score_logits(classifier.logits_of(dev), targets["dev"], labels)
-        return {
-            "dev_loss": float(score.loss or 0.0),
-            "dev_accuracy": score.accuracy,
-            "dev_macro_f1": score.macro_f1,
-        }
+        return watched_scores(score_logits(classifier.logits_of(dev), targets["dev"], labels))
 
     classifier.history = train(
         model,

@@ -1,7 +1,6 @@
 """Several models on the same texts: scores, speed, size, and which differences are real."""
 
 import difflib
-import hashlib
 import json
 import shutil
 import statistics
@@ -22,7 +21,7 @@ from companion.classification.encoders import first_line
 from companion.classification.fine_tune import device_name, fine_tune
 from companion.classification.interface import TextClassifier, label_indices
 from companion.classification.metrics import score_logits
-from companion.classification.splits import as_splits, class_names, with_dev_split
+from companion.classification.splits import as_splits, class_names, fingerprint, with_dev_split
 from companion.data import MODELS, drop_shared
 from companion.errors import DataError, SettingsError
 from companion.training import write_atomically
@@ -214,16 +213,6 @@ def refuse_names(models: Sequence[str]) -> None:
         raise SettingsError(f"There is no model {name!r}.{guess} There are: {', '.join(known)}.")
     if len(set(models)) < len(models):
         raise SettingsError(f"A model is named twice among {', '.join(models)}.")
-
-
-def fingerprint(splits: Mapping[str, Dataset]) -> str:
-    """A digest of all texts and labels."""
-    digest = hashlib.sha256()
-    for name, rows in splits.items():
-        digest.update(name.encode())
-        for text, label in zip(rows["text"], rows["label"], strict=True):
-            digest.update(f"{label}\0{text}\0".encode())
-    return digest.hexdigest()[:16]
 
 
 def read_state(

@@ -19,12 +19,11 @@ from datasets import Dataset, DatasetDict
 from tqdm.auto import tqdm
 
 from companion.classification.baselines.training import BASELINES, train_baseline
-from companion.classification.comparison.compare import fingerprint
 from companion.classification.fine_tune import fine_tune
 from companion.classification.interface import TextClassifier
 from companion.classification.metrics import Evaluation, score_logits
 from companion.classification.opening import load_classifier
-from companion.classification.splits import as_splits, class_names
+from companion.classification.splits import as_splits, class_names, fingerprint
 from companion.classification.tuning.ensemble import Ensemble, write_config
 from companion.classification.tuning.folds import rare_classes, stratified_folds, with_class_labels
 from companion.errors import SettingsError

@@ -19,11 +19,10 @@ from datasets import Dataset, DatasetDict
 from tqdm.auto import tqdm
 
 from companion.classification.classifier import Classifier
-from companion.classification.comparison.compare import fingerprint
 from companion.classification.encoders import first_line
 from companion.classification.fine_tune import fine_tune
 from companion.classification.result import save_run
-from companion.classification.splits import as_splits, class_names, with_dev_split
+from companion.classification.splits import as_splits, class_names, fingerprint, with_dev_split
 from companion.classification.tuning.search_files import read_trials, write_results, write_trials
 from companion.classification.tuning.search_result import Search, State, Trial
 from companion.classification.tuning.search_space import (
@@ -35,7 +34,6 @@ from companion.classification.tuning.search_space import (
     tidy,
     usual_settings,
 )
-from companion.classification.tuning.watching import watched
 from companion.errors import DataError, SettingsError, TrainingError
 from companion.training.history import History
 
@@ -202,8 +200,7 @@ def run_trial(
     state: State = "failed"
     options = {"best_metric": f"dev_{metric}", **fixed, **trial.settings}
     try:
-        with watched(watch):
-            classifier = fine_tune(model, data, progress=False, **options)
+        classifier = fine_tune(model, data, watch=watch, progress=False, **options)
         state, dev = "complete", classifier.result.dev if classifier.result else None
     except Stopped as stopped:
         state = stopped.state

@@ -14,7 +14,7 @@ from companion.classification.recipe import Recipe
 from companion.errors import SettingsError
 from companion.training import TrainSettings
 
-NO_SETTINGS = ("out", "resume", "progress")  # of a run, not of its result
+NO_SETTINGS = ("out", "resume", "watch", "progress")  # of a run, not of its result
 
 
 @dataclass(frozen=True)

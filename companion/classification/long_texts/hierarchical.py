@@ -23,7 +23,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
 from companion.classification.classifier import Classifier, EncodedTexts
-from companion.classification.long_texts import WindowClassifier, window_settings
+from companion.classification.long_texts.window_classifier import WindowClassifier, window_settings
 from companion.errors import CheckpointError, SettingsError
 
 WEIGHTS = "pooling.safetensors"

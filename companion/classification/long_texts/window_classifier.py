@@ -14,8 +14,8 @@ from torch import Tensor
 
 from companion.classification.classifier import TOKENIZE_AT_ONCE, Classifier, EncodedTexts
 from companion.classification.interface import TextClassifier, read_config, writing
-from companion.classification.truncation import special_ids, token_ids
-from companion.classification.windows import Cutter
+from companion.classification.long_texts.truncation import special_ids, token_ids
+from companion.classification.long_texts.windows import Cutter
 from companion.errors import CheckpointError, SettingsError
 
 POOLINGS = ("mean", "max")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from companion.classification.truncation import add_special
+from companion.classification.long_texts.truncation import add_special
 from companion.data.batches import Batch, LengthBatches
 from companion.errors import SettingsError
 

@@ -5,15 +5,19 @@ the room from the beginning and the rest from the end (`head+tail`).
 """
 
 from collections.abc import Sequence
-from typing import Literal, TypeVar, get_args
+from typing import TypeVar
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from companion.errors import SettingsError
 
-Truncation = Literal["head", "tail", "head+tail"]
-TRUNCATIONS: tuple[str, ...] = get_args(Truncation)
+LOST = {  # what becomes of texts that are cut
+    "head": "their end is not read",
+    "tail": "their beginning is not read",
+    "head+tail": "their middle is not read",
+}
+TRUNCATIONS = tuple(LOST)
 HEAD_SHARE = 0.25  # Sun et al. keep the first 128 and the last 382 of 510 tokens
 
 Ids = TypeVar("Ids", Sequence[int], np.ndarray)

@@ -4,18 +4,22 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from datasets import Dataset, DatasetDict
 
 from companion.classification.classifier import Classifier
 from companion.classification.encoders import load_encoder
-from companion.classification.fine_tune import default_learning_rate, device_name, refuse_too_long
-from companion.classification.hierarchical import HierarchicalClassifier
-from companion.classification.metrics import score_logits
+from companion.classification.fine_tune import (
+    default_learning_rate,
+    default_pieces,
+    device_name,
+    refuse_too_long,
+)
+from companion.classification.long_texts.hierarchical import HierarchicalClassifier
+from companion.classification.long_texts.windows import WindowBatches
+from companion.classification.metrics import score_logits, watched_scores
 from companion.classification.result import Result, finished_run, save_run
 from companion.classification.splits import as_splits, class_names, with_dev_split
-from companion.classification.windows import WindowBatches
 from companion.errors import SettingsError
 from companion.training import TrainSettings, train
 
@@ -83,7 +87,8 @@ def fine_tune_windows(
     ids = {name: windowed.token_ids(split["text"][:]) for name, split in data.items()}
     targets = {name: windowed.label_indices(split) for name, split in data.items()}
     batch_size = settings.get("batch_size", TrainSettings.batch_size)
-    settings.setdefault("gradient_accumulation_steps", pieces(ids["train"], batch_size))
+    pieces = default_pieces(ids["train"], batch_size, tokens=TOKENS_A_PIECE, least_rows=2)
+    settings.setdefault("gradient_accumulation_steps", pieces)
     run = TrainSettings(learning_rate=learning_rate, **settings)
     batches = WindowBatches(
         ids["train"],
@@ -95,12 +100,8 @@ def fine_tune_windows(
     )
 
     def on_dev(_: torch.nn.Module) -> dict[str, float]:
-        score = score_logits(windowed.logits_of(ids["dev"]), targets["dev"], labels)
-        return {
-            "dev_loss": float(score.loss or 0.0),
-            "dev_accuracy": score.accuracy,
-            "dev_macro_f1": score.macro_f1,
-        }
+        logits = windowed.logits_of(ids["dev"])
+        return watched_scores(score_logits(logits, targets["dev"], labels))
 
     windowed.history = train(
         windowed.model,
@@ -129,11 +130,3 @@ def fine_tune_windows(
     if out is not None:
         save_run(windowed, Path(out))
     return windowed
-
-
-def pieces(ids: list[np.ndarray], batch_size: int) -> int:
-    """Into how many pieces a processor should cut a batch of whole texts."""
-    if torch.cuda.is_available():
-        return 1
-    tokens = batch_size * float(np.mean([len(text) for text in ids]))
-    return max(1, min(round(tokens / TOKENS_A_PIECE), batch_size // 2))
