@@ -14,12 +14,14 @@ from rich.table import Table
 
 from companion.bench.encoder import encoder_rows
 from companion.bench.fine_tuning import fine_tuning_rows
+from companion.bench.prediction import prediction_rows
 from companion.bench.pretraining import pretraining_rows
 from companion.bench.tokenizer import tokenizer_rows
 from companion.errors import SettingsError
 
 TABLES: dict[str, Callable[..., list[dict[str, Any]]]] = {
     "fine-tuning": fine_tuning_rows,
+    "prediction": prediction_rows,
     "encoder": encoder_rows,
     "tokenizer": tokenizer_rows,
     "pretraining": pretraining_rows,
