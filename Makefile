@@ -17,6 +17,9 @@ NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
 	$$name $(NEW_ENOUGH) && echo $$name && break; done)
 
+# How many processes run the tests.
+WORKERS ?= 2
+
 # The order of the checks is the order of their output, also under `make -j`.
 .NOTPARALLEL:
 .PHONY: help book test lint unit lab chapters proof hooks lock clean environment
@@ -42,8 +45,9 @@ lint: $(READY)
 	@.ci/step "import-linter" $(BIN)/lint-imports
 	@.ci/step "chapter rules" $(BIN)/python book/run_chapters.py lint
 
+# Two processes at once: most tests wait for imports and browsers more than they compute.
 unit: $(READY)
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup
 
 lab: $(READY)
 	$(BIN)/jupyter lab --notebook-dir=chapters

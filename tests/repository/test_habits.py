@@ -47,7 +47,7 @@ def test_a_commit_is_checked_by_what_make_lint_runs():
 
 def test_make_test_runs_the_checks_and_then_every_test():
     lines = make("--dry-run", "test").stdout.splitlines()
-    assert lines[-1] == ".venv/bin/pytest"
+    assert lines[-1] == ".venv/bin/pytest --numprocesses 2 --dist loadgroup"
     assert sum(line.startswith(".ci/step") for line in lines) == 5
 
 
