@@ -226,11 +226,7 @@ def with_trainer(
 def with_best_trainer(
     classifier: Classifier, data: DatasetDict, job: Row, watch: Stopwatch
 ) -> None:
-    """The same with what its documentation offers for speed.
-
-    Not `torch_compile`: it compiles anew for every length of batch, and on two cores an epoch of
-    3,200 reviews was over before it had paid.
-    """
+    """The same with what its documentation offers for speed, but for compilation."""
     with_trainer(
         classifier,
         data,
