@@ -134,7 +134,7 @@ def code_cells(chapter: Chapter) -> Iterator[str]:
 
 
 def figures(chapter: Chapter) -> Iterator[str]:
-    """At least two figures: pictures, or views drawn by a script."""
+    """At least two figures, pictures or views drawn by a script, and one for each caption."""
     count = 0
     for cell in chapter.code:
         for output in cell.outputs:
@@ -143,6 +143,11 @@ def figures(chapter: Chapter) -> Iterator[str]:
             count += any(mime.startswith("image/") for mime in data) or "<script" in html
     if count < 2:
         yield f"has {count} figures, expected at least 2"
+    caption = r"^\*\*(?:Figures?|图) ?(\d+)(?:(?: and |、|和)(\d+))?"
+    captions = re.findall(caption, chapter.prose, re.MULTILINE)
+    named = max((int(number) for pair in captions for number in pair if number), default=0)
+    if count < named:
+        yield f"has a caption of figure {named}, but only {count} figures"
 
 
 def mistake(chapter: Chapter) -> Iterator[str]:

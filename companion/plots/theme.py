@@ -103,6 +103,9 @@ def in_style(draw: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
     def styled(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Figure:
         with mpl.rc_context(style()):
             figure = draw(*args, **kwargs)
+            interactive = mpl.is_interactive()
+        # A notebook's backend, loaded by its first figure, makes it so; the context undoes that.
+        mpl.interactive(interactive)
         plt.close(figure)
         _warn_of_boxes(figure)
         return figure

@@ -115,6 +115,12 @@ def test_without_outputs_figures_and_verdicts_are_missed(notebook, stored, root)
     assert sum("the checker did not find right" in problem for problem in problems) == 3
 
 
+def test_a_caption_without_a_picture_is_missed(notebook, stored, root):
+    notebook.cells.append(nbformat.v4.new_markdown_cell("**Figures 98 and 99.** Nothing."))
+    (problem,) = chapter_problems(notebook, stored, root)
+    assert problem.startswith("has a caption of figure 99, but only")
+
+
 def test_a_row_of_small_values_is_missed(notebook, stored, root):
     (root / "chapters/small.toml").write_text("", encoding="utf-8")
     assert chapter_problems(notebook, stored, root) == [

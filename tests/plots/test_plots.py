@@ -183,9 +183,13 @@ def test_neighbouring_colours_differ_in_brightness_or_hue_for_every_colour_visio
 
 def test_a_notebook_shows_the_figure_that_ends_a_cell_once(monkeypatch):
     monkeypatch.delenv("MPLBACKEND", raising=False)
-    source = "from companion import plots\n\nplots.intervals(['a'], [90], [88], [91])"
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    ours = "from companion import plots\n\nplots.intervals(['a'], [90], [88], [91])"
+    own = "import matplotlib.pyplot as plt\n\nfigure, axes = plt.subplots()"
+    cells = [nbformat.v4.new_code_cell(source) for source in (ours, own)]
+    notebook = nbformat.v4.new_notebook(cells=cells)
     nbclient.execute(notebook, kernel_name="python3")
-    (output,) = notebook.cells[0].outputs
-    assert output.output_type == "execute_result"
-    assert "image/png" in output.data
+    # Ours comes first: it loads the backend, and must leave it switched on for the reader's own.
+    for cell, kind in zip(cells, ("execute_result", "display_data"), strict=True):
+        (output,) = cell.outputs
+        assert output.output_type == kind
+        assert "image/png" in output.data
