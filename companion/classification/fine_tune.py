@@ -15,7 +15,7 @@ from transformers import PretrainedConfig
 from companion.classification.classifier import Classifier, EncodedTexts
 from companion.classification.encoders import load_encoder
 from companion.classification.long_texts.truncation import LOST, check_truncation
-from companion.classification.metrics import score_logits, watched_scores
+from companion.classification.metrics import Evaluation, score_logits, watched_scores
 from companion.classification.recipe import Recipe
 from companion.classification.reinit import reinit_layers
 from companion.classification.result import Result, finished_run, save_run
@@ -123,15 +123,14 @@ def fine_tune(
         encoded["train"], targets["train"], batch_size=run.batch_size, shuffle=True, seed=run.seed
     )
 
-    def on_dev(_: torch.nn.Module) -> dict[str, float]:
-        logits = classifier.logits_of(encoded["dev"])
-        return watched_scores(score_logits(logits, targets["dev"], labels))
+    def score(split: str) -> Evaluation:
+        return score_logits(classifier.logits_of(encoded[split]), targets[split], labels)
 
     classifier.history = train(
         recipe.loss_around(encoder, targets["train"], len(labels)),
         batches,
         run,
-        evaluate=on_dev if "dev" in data else None,
+        evaluate=(lambda _: watched_scores(score("dev"))) if "dev" in data else None,
         out=out,
         resume=resume,
         identity={
@@ -150,24 +149,18 @@ def fine_tune(
             f"{labels[1]!r} is called from a probability of {1 / (1 + math.exp(-margin)):.3f} on, "
             "which gives the best macro-F1 on dev; the head's bias is moved so that this is 0.5."
         )
-    scores = {
-        name: score_logits(classifier.logits_of(encoded[name]), targets[name], labels)
-        for name in ("dev", "test")
-        if name in data
-    }
     if encoded["train"].truncated:
         notes.append(
             f"{encoded['train'].truncated:,} training texts are longer than {max_length} tokens; "
             f"{LOST[truncation]}."
         )
     seconds = [record["seconds"] for record in classifier.history.records]
-    classifier.result = Result(
+    classifier.result = Result.of_run(
+        data,
+        score,
         model=str(model),
         settings={**asdict(run), **asdict(recipe), **reading},
-        rows={name: len(split) for name, split in data.items()},
         truncated=encoded["train"].truncated,
-        dev=scores.get("dev"),
-        test=scores.get("test"),
         seconds=seconds[-1] if seconds else 0.0,
         device=device_name(classifier.device),
         notes=tuple(notes),

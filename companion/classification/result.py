@@ -2,11 +2,13 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
+from datasets import DatasetDict
 
 from companion.classification.classifier import Classifier
 from companion.classification.interface import TextClassifier
@@ -40,6 +42,21 @@ class Result:
     seconds: float
     device: str
     notes: tuple[str, ...]
+
+    @classmethod
+    def of_run(
+        cls, data: DatasetDict, score: Callable[[str], Evaluation], **values: Any
+    ) -> "Result":
+        """The scores of dev and test, where they exist, and everything else about the run.
+
+        Args:
+            data: the splits that were used.
+            score: what scores the split of a name.
+            values: the other attributes.
+        """
+        scores = {name: score(name) if name in data else None for name in ("dev", "test")}
+        rows = {name: len(split) for name, split in data.items()}
+        return cls(rows=rows, **scores, **values)
 
     def to_dict(self) -> dict[str, Any]:
         """The same as JSON takes it."""

@@ -59,8 +59,9 @@ def fit_steps(minutes: float, spent: float, pace: Pace) -> tuple[int, int]:
     Raises SettingsError when not even one update fits.
     """
     left = 60 * minutes * (1 - SPARE) - spent
-    evaluations = EVALUATION_SHARE * 60 * minutes / max(pace.evaluation, 1e-9)
-    evaluations = max(1, min(MOST_EVALUATIONS, int(evaluations)))
+    # Their share of the box, but never so much that no update fits beside them.
+    evaluating = min(EVALUATION_SHARE * 60 * minutes, left - pace.update)
+    evaluations = max(1, int(min(MOST_EVALUATIONS, evaluating / max(pace.evaluation, 1e-9))))
     steps = int((left - evaluations * pace.evaluation) / pace.update)
     if steps < 1:
         raise SettingsError(

@@ -195,6 +195,7 @@ def test_the_default_space_holds_the_defaults_and_train_has_an_option_for_each(
     assert start["batch_size"] == 32 and start["weight_decay"] == 0.01
     assert set(space) <= set(train.__annotations__), "the command could not be typed"
     assert start["epochs"] == 20, "as suits 48 texts"
+    assert start["label_smoothing"] == 0, "which is off by default"
     assert set(space) - set(default_space(usual, {"epochs": 2})) == {"epochs"}
 
 
@@ -202,6 +203,19 @@ def test_a_start_outside_the_space_is_moved_to_its_edge():
     space = {"a": Span(1.0, 2.0), "b": Span(1e-4, 1e-2, log=True), "c": (5, 6), "d": Span(1, 9)}
     found = nearest_point(space, {"a": 0.5, "c": 7, "d": 3, "b": None})
     assert found == {"a": 1.0, "b": pytest.approx(1e-3), "c": 5, "d": 3}
+
+
+def test_what_is_off_by_default_is_off_at_the_start():
+    space = {
+        "layer_decay": Span(0.6, 1.0),
+        "label_smoothing": (0.1, None),
+        "r_drop": Span(0.5, 2.0),
+        "reinit_layers": (0, 1),
+    }
+    found = nearest_point(space, dict.fromkeys(space))
+    assert found == {
+        "layer_decay": 1.0, "label_smoothing": None, "r_drop": 0.5, "reinit_layers": 0
+    }  # fmt: skip
 
 
 def test_proposals_are_rounded_within_their_span():

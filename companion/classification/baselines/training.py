@@ -103,14 +103,12 @@ def train_baseline(
     else:
         classifier, used, truncated = train_network(name, data, settings, notes, progress)
     seconds = time.perf_counter() - began
-    scores = {split: classifier.evaluate(data[split]) for split in ("dev", "test") if split in data}
-    classifier.result = Result(
+    classifier.result = Result.of_run(
+        data,
+        lambda split: classifier.evaluate(data[split]),
         model=name,
         settings=used,
-        rows={split: len(rows) for split, rows in data.items()},
         truncated=truncated,
-        dev=scores.get("dev"),
-        test=scores.get("test"),
         seconds=seconds,
         device=device_name(getattr(classifier, "device", torch.device("cpu"))),
         notes=tuple(notes),

@@ -17,7 +17,7 @@ from companion.classification.fine_tune import (
 )
 from companion.classification.long_texts.hierarchical import HierarchicalClassifier
 from companion.classification.long_texts.windows import WindowBatches
-from companion.classification.metrics import score_logits, watched_scores
+from companion.classification.metrics import Evaluation, score_logits, watched_scores
 from companion.classification.result import Result, finished_run, save_run
 from companion.classification.splits import as_splits, class_names, with_dev_split
 from companion.errors import SettingsError
@@ -99,30 +99,23 @@ def fine_tune_windows(
         seed=run.seed,
     )
 
-    def on_dev(_: torch.nn.Module) -> dict[str, float]:
-        logits = windowed.logits_of(ids["dev"])
-        return watched_scores(score_logits(logits, targets["dev"], labels))
+    def score(split: str) -> Evaluation:
+        return score_logits(windowed.logits_of(ids[split]), targets[split], labels)
 
     windowed.history = train(
         windowed.model,
         batches,
         run,
-        evaluate=on_dev if "dev" in data else None,
+        evaluate=(lambda _: watched_scores(score("dev"))) if "dev" in data else None,
         progress=progress,
     )
-    scores = {
-        name: score_logits(windowed.logits_of(ids[name]), targets[name], labels)
-        for name in ("dev", "test")
-        if name in data
-    }
     seconds = [record["seconds"] for record in windowed.history.records]
-    windowed.result = Result(
+    windowed.result = Result.of_run(
+        data,
+        score,
         model=str(model),
         settings={**asdict(run), "max_length": max_length, **windowed.settings()},
-        rows={name: len(split) for name, split in data.items()},
         truncated=0,
-        dev=scores.get("dev"),
-        test=scores.get("test"),
         seconds=seconds[-1] if seconds else 0.0,
         device=device_name(windowed.device),
         notes=tuple(notes),

@@ -14,6 +14,8 @@ from companion.classification.recipe import Recipe
 from companion.errors import SettingsError
 from companion.training import TrainSettings
 
+# What `None` amounts to, where the default of a setting is to be off.
+OFF = {"label_smoothing": 0.0, "r_drop": 0.0, "reinit_layers": 0, "layer_decay": 1.0}
 NO_SETTINGS = ("out", "resume", "watch", "progress")  # of a run, not of its result
 
 
@@ -91,6 +93,8 @@ def nearest_point(space: Space, usual: Mapping[str, Any]) -> dict[str, Any]:
     point: dict[str, Any] = {}
     for name, values in space.items():
         default = usual.get(name)
+        if default is None:
+            default = OFF.get(name)
         if isinstance(values, Span):
             low, high = values.low, values.high
             middle = math.sqrt(low * high) if values.log else (low + high) / 2
@@ -98,7 +102,8 @@ def nearest_point(space: Space, usual: Mapping[str, Any]) -> dict[str, Any]:
             if values.whole:
                 point[name] = round(point[name])
         else:
-            point[name] = default if default in values else values[0]
+            known = usual.get(name) if usual.get(name) in values else default
+            point[name] = known if known in values else values[0]
     return point
 
 
