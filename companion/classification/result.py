@@ -56,7 +56,7 @@ class Result:
         """
         scores = {name: score(name) if name in data else None for name in ("dev", "test")}
         rows = {name: len(split) for name, split in data.items()}
-        return cls(rows=rows, **scores, **values)
+        return cls(rows=rows, **scores, **values)  # type: ignore[arg-type]  # dev and test
 
     def to_dict(self) -> dict[str, Any]:
         """The same as JSON takes it."""

@@ -22,7 +22,8 @@ Pair = tuple[Tensor, Tensor]
 # 2.1 ------------------------------------------------------------------------------------------
 
 
-def _odds(word: str, positive: Texts, negative: Texts, alpha: float, words: str = "") -> float:
+def _odds(*given: Any, words: str = "") -> float:
+    word, positive, negative, alpha = given
     counts = [Counter(" ".join(side).split()) for side in (positive, negative)]
     size = len(set(counts[0]) | set(counts[1]))
     if not counts[0][word] + counts[1][word] and words != "any":
@@ -284,15 +285,14 @@ def improved(answer: Answer) -> str:
         f"{share:.0%} of them are: does it learn from the labels?",
     )
     sentence = (
-        "a text got another label alone than in company: nothing may be computed from `texts` "
-        "as a whole, since the next text is not there yet"
+        "a text got another label alone than in company: nothing may come from all `texts` at "
+        "once, since the next text is not there yet"
     )
     alone = [said(labels, [text])[0] for text in texts[:8]]
     expect(alone == together[:8], sentence)
     one_side = [text for text, label in zip(texts, true, strict=True) if label == 1]
     in_company = [label for label, right in zip(together, true, strict=True) if right == 1]
     expect(said(labels, one_side) == in_company, sentence)
-    # Undecided texts, in the company of very many good words or of very many bad ones.
     mixed = [f"{good} {bad} {other}" for good in GOOD for bad in BAD for other in OTHER[:2]]
     crowds = [[" ".join(side)] * 2000 for side in (GOOD, BAD)]
     answers = [said(labels, mixed + crowd)[: len(mixed)] for crowd in crowds]

@@ -75,7 +75,7 @@ def test_a_second_run_changes_nothing(copy):
 def test_the_way_back_leads_to_the_same_files(copy):
     set_repository(ADDRESS, root=copy)
     before = contents(copy)
-    set_repository("https://github.com/x/y", branch="stable", root=copy)
+    set_repository("https://github.com/another-owner/another-name", branch="stable", root=copy)
     assert read_settings(copy)["branch"] == "stable"
     set_repository(ADDRESS, branch="main", root=copy)
     assert contents(copy) == before
