@@ -181,12 +181,7 @@ def memory_first(*given: Tensor) -> Pair:
 
 @exercise(
     "2.4",
-    wrong=[
-        takes_other_gates,
-        squashes_g_by_sigma,
-        shows_the_raw_memory,
-        memory_first,
-    ],
+    wrong=[takes_other_gates, squashes_g_by_sigma, shows_the_raw_memory, memory_first],
 )
 def lstm_step(answer: Answer) -> str:
     for width, size in ((2, 3), (5, 4)):
